@@ -1,0 +1,55 @@
+"""The tool loop for agents that write large files through gateways that drop connections."""
+
+from agentcore.agent import Agent, EventStream, Limits, RunResult
+from agentcore.classification import (
+    Classification,
+    CutCause,
+    ErrorKind,
+    ErrorRule,
+    Strength,
+    classify,
+)
+from agentcore.clocks import Clocks
+from agentcore.errors import AgentCoreError, ConfigurationError, RunError
+from agentcore.events import RunEvent
+from agentcore.families import ModelFamily, family_of
+from agentcore.ledger import AttemptRecord
+from agentcore.messages import Message, Usage, dump_messages, load_messages
+from agentcore.providers import Local, OpenAI, OpenRouter, ProviderAdapter
+from agentcore.retry import Backoff, Policy
+from agentcore.tools.base import Tool, ToolContext, ToolResult, tool
+
+__all__ = [
+    "Agent",
+    "AgentCoreError",
+    "AttemptRecord",
+    "Backoff",
+    "Classification",
+    "Clocks",
+    "ConfigurationError",
+    "CutCause",
+    "ErrorKind",
+    "ErrorRule",
+    "EventStream",
+    "Limits",
+    "Local",
+    "Message",
+    "ModelFamily",
+    "OpenAI",
+    "OpenRouter",
+    "Policy",
+    "ProviderAdapter",
+    "RunError",
+    "RunEvent",
+    "RunResult",
+    "Strength",
+    "Tool",
+    "ToolContext",
+    "ToolResult",
+    "Usage",
+    "classify",
+    "dump_messages",
+    "family_of",
+    "load_messages",
+    "tool",
+]

@@ -1,0 +1,157 @@
+r"""Is this argument text one closed JSON object, and what does it say?
+
+One function answers for the whole library: the verdict on a stream and the dispatch of a call
+must never disagree on what "closed" means. Repairs are lossless only: they change how a value is
+spelled, never what it is, and nothing is closed that the model left open.
+"""
+
+import re
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+from pydantic_core import from_json
+
+__all__ = [
+    "Arguments",
+    "closed_fields",
+    "escape_control_characters",
+    "is_open_object",
+    "parse_arguments",
+]
+
+_CONTROL = re.compile("[\x00-\x1f]")
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+# A string that is not closed is matched to the end of the text, so that every scan is linear.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?P<closed>")?', re.DOTALL)
+_TOKEN = re.compile(rf"{_STRING.pattern}|[{{}}\[\],:]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """Arguments that the model closed."""
+
+    fields: dict[str, JsonValue]
+    repairs: tuple[str, ...] = ()
+    """Names of the lossless repairs that were needed, in the order they were made."""
+
+
+def parse_arguments(text: str) -> Arguments | None:
+    """The object that `text` spells, or None when it is not one closed JSON object.
+
+    Tried in order, each on top of those before: as it is; without a byte-order mark; without a
+    Markdown fence; with raw control characters in strings escaped; without trailing commas; and
+    once more when the whole is a JSON string that holds an object (encoded twice).
+    """
+    repairs: list[str] = []
+    value = _decode(text)
+    for name, repair in _REPAIRS:
+        if value is not _INVALID:
+            break
+        repaired = repair(text)
+        if repaired != text:
+            text = repaired
+            repairs.append(name)
+            value = _decode(text)
+    if isinstance(value, str):
+        inner = parse_arguments(value) if value.lstrip().startswith("{") else None
+        if inner is None:
+            return None
+        return Arguments(fields=inner.fields, repairs=(*repairs, "double encoding", *inner.repairs))
+    if not isinstance(value, dict):
+        return None
+    return Arguments(fields=value, repairs=tuple(repairs))
+
+
+def closed_fields(text: str) -> dict[str, JsonValue]:
+    r"""The top-level fields of a cut argument text whose values the model had closed.
+
+    `'{"path": "a.md", "content": "# Pl'` gives `{"path": "a.md"}`. A number at the very end is not
+    closed: `12` may have become `120`. Text that is no prefix of an object gives `{}`.
+    """
+    text = escape_control_characters(_without_fence(_without_mark(text)))
+    end = 0
+    depth = 0
+    last = ""
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token[0] == '"' and not match["closed"]:
+            break
+        if token in "{[":
+            depth += 1
+        elif token in "}]":
+            depth -= 1
+        if depth == 1 and token == ",":
+            end = match.start()
+        elif (depth == 1 and (last == ":" or token in "}]")) or depth == 0:
+            end = match.end()
+        if depth <= 0:
+            break
+        last = token
+    whole = text[:end] if depth == 0 else text[:end] + "}"
+    value = _decode(whole)
+    return value if isinstance(value, dict) else {}
+
+
+def is_open_object(text: str) -> bool:
+    """The text is no closed object, but the beginning of one: more of it could close it."""
+    text = escape_control_characters(_without_fence(_without_mark(text))).strip()
+    if text and not text.startswith("{"):
+        return False
+    try:
+        from_json(text or "{", allow_partial="trailing-strings")
+    except ValueError:
+        return False
+    return parse_arguments(text) is None
+
+
+def escape_control_characters(text: str) -> str:
+    r"""Spell raw control characters inside JSON strings as escapes (`\n`, `\u0001`).
+
+    Some servers send them raw (llama.cpp's and several relays' tool arguments), which strict
+    JSON refuses. An unclosed last string is covered too.
+    """
+    if not _CONTROL.search(text):
+        return text
+    return _STRING.sub(lambda string: _CONTROL.sub(_escape, string[0]), text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0], f"\\u{ord(match[0]):04x}")
+
+
+def _without_mark(text: str) -> str:
+    return text.lstrip("\ufeff")
+
+
+def _without_fence(text: str) -> str:
+    stripped = text.strip()
+    if not stripped.startswith("```"):
+        return text
+    _, _, body = stripped.partition("\n")
+    return body.removesuffix("```").rstrip()
+
+
+def _without_trailing_commas(text: str) -> str:
+    pieces: list[str] = []
+    end = 0
+    for match in _STRING.finditer(text):
+        pieces += _TRAILING_COMMA.sub(r"\1", text[end : match.start()]), match[0]
+        end = match.end()
+    pieces.append(_TRAILING_COMMA.sub(r"\1", text[end:]))
+    return "".join(pieces)
+
+
+_REPAIRS = (
+    ("byte-order mark", _without_mark),
+    ("code fence", _without_fence),
+    ("control characters", escape_control_characters),
+    ("trailing comma", _without_trailing_commas),
+)
+_INVALID = object()
+
+
+def _decode(text: str) -> object:
+    try:
+        return from_json(text)
+    except ValueError:
+        return _INVALID

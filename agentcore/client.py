@@ -1,0 +1,162 @@
+"""The one module that opens connections to providers.
+
+The openai SDK opens the request: credentials, proxies, headers, typed status errors, with its own
+retries off. The body is read as bytes: the SDK's typed chunk costs ten times what the wire needs.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING
+
+import anyio
+
+from agentcore.clocks import Clocks
+from agentcore.providers.base import ProviderAdapter, Wire
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+__all__ = ["Client", "RequestFailed"]
+
+_DRAIN_SECONDS = 0.1
+_CLOSE_SECONDS = 1.0
+
+
+class RequestFailed(Exception):
+    """The network or the endpoint failed a request; the cause is the foreign error.
+
+    It separates their failures from faults in an adapter or in our own code, which must surface.
+    """
+
+
+class Client:
+    """Connections of one run, reused between its turns; an async context manager."""
+
+    def __init__(self, *, transport: "httpx2.AsyncBaseTransport | None" = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            transport: Takes the place of the network, for tests in process.
+        """
+        self._transport = transport
+        self._http: httpx2.AsyncClient | None = None
+        self._sdk: dict[tuple[str, str], openai.AsyncOpenAI] = {}
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Close every connection: the next request opens a fresh one."""
+        http, self._http, self._sdk = self._http, None, {}
+        if http is not None:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
+                await http.aclose()
+
+    @asynccontextmanager
+    async def send(
+        self, wire: Wire, *, adapter: ProviderAdapter, key: str, clocks: Clocks
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Send a request; gives the body's blocks once the response has begun.
+
+        Blocks are content-decoded, one for each network read or HTTP chunk. Leaving the context
+        closes the response, whatever ended it; left without an error, the rest of the body is read
+        first (for 0.1 s at most), so that the connection can be used again.
+
+        Raises:
+            RequestFailed: The endpoint refused the request, or the transport failed.
+        """
+        response = await self._post(wire, adapter, key, clocks)
+        blocks = _blocks(response)
+        try:
+            yield blocks
+            with anyio.move_on_after(_DRAIN_SECONDS), suppress(RequestFailed):
+                async for _ in blocks:
+                    pass
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
+                await blocks.aclose()
+                await response.aclose()
+
+    async def _post(
+        self, wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
+    ) -> "httpx2.Response":
+        # Imported here so that `import agentcore` does not pay for the SDK's types.
+        import httpx2
+        from openai import AsyncStream
+
+        sdk = self._client(adapter.base_url, key)
+        # The SDK hands over the open response itself when that is what it is asked to cast to.
+        post: Callable[..., Awaitable[httpx2.Response]] = sdk.post
+        try:
+            return await post(
+                wire.path,
+                cast_to=httpx2.Response,
+                content=wire.body,
+                stream=True,
+                stream_cls=AsyncStream[object],
+                options={
+                    "headers": _headers(wire, key),
+                    # Without this the SDK may send an admin key where there is no other.
+                    "security": {"bearer_auth": True},
+                    "timeout": httpx2.Timeout(None, connect=clocks.connect),
+                },
+            )
+        except Exception as error:
+            raise RequestFailed from error
+
+    def _client(self, base_url: str, key: str) -> "openai.AsyncOpenAI":
+        import httpx2
+        import openai
+
+        if self._http is None:
+            transport = self._transport
+            self._http = (
+                httpx2.AsyncClient(transport=transport, follow_redirects=True)
+                if transport is not None
+                else httpx2.AsyncClient(verify=_tls_context(), follow_redirects=True)
+            )
+        sdk = self._sdk.get((base_url, key))
+        if sdk is None:
+            sdk = self._sdk[base_url, key] = openai.AsyncOpenAI(
+                api_key=key, base_url=base_url, http_client=self._http, max_retries=0
+            )
+        return sdk
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Built once a process: loading the trust store takes about 20 ms."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
+def _headers(wire: Wire, key: str) -> "dict[str, str | openai.Omit]":
+    """Ours alone: nothing that the SDK would read from its environment goes to another host."""
+    import openai
+
+    headers: dict[str, str | openai.Omit] = {
+        "OpenAI-Organization": openai.Omit(),
+        "OpenAI-Project": openai.Omit(),
+        "Authorization": f"Bearer {key}" if key else openai.Omit(),
+        "Accept": "text/event-stream" if wire.streamed else "application/json",
+    }
+    for name, value in wire.headers.items():
+        for known in [known for known in headers if known.lower() == name.lower()]:
+            del headers[known]
+        headers[name] = value
+    return headers
+
+
+async def _blocks(response: "httpx2.Response") -> AsyncGenerator[bytes, None]:
+    try:
+        async for block in response.aiter_bytes():
+            yield block
+    except Exception as error:
+        raise RequestFailed from error

@@ -1,0 +1,339 @@
+"""Tool calls to results: every call of an answer gets exactly one, in the order of the calls.
+
+Closed calls are validated and run together, in call order where they touch the same thing. A call
+that was cut is never run: it is answered with guidance, rendered from what is known of the cut.
+"""
+
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import anyio
+
+from agentcore.arguments import parse_arguments
+from agentcore.classification import CutCause
+from agentcore.drafts import CutCall, Kept
+from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
+from agentcore.guidance import (
+    CapGuidance,
+    Guidance,
+    MalformedGuidance,
+    SectionsGuidance,
+    SilenceGuidance,
+    render,
+    suggest_lines,
+)
+from agentcore.ledger import AttemptRecord
+from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage
+from agentcore.tools.base import InvalidArguments, Resume, Tool, ToolContext, ToolResult
+
+__all__ = ["Dispatched", "Dispatcher"]
+
+MAX_RESULT_BYTES: Final = 32_768
+HEAD_SHARE: Final = 0.4
+MAX_ERROR_BYTES: Final = 2_048
+
+MAX_CUTS_IN_A_ROW: Final = {"sections": 3, "cap": 3, "malformed": 3, "silence": 2}
+"""How often each guidance is given while nothing of a text gets through; the next cut stops the
+run. Silence stops earlier: there is no smaller step to propose, and each round is paid in full."""
+
+HINT_AT: Final = 2
+REFUSE_AT: Final = 3
+STOP_AT: Final = 4
+"""The same failing call: a hint, a refusal, the end of the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatched:
+    """The answers to one message's calls."""
+
+    messages: tuple[ToolMessage, ...]
+    """One for each call, in call order."""
+    changed: bool
+    """Something new was written."""
+    stop: str = ""
+    """Why the run must not go on; empty when it may."""
+    on_disk: str = ""
+    """What is true of the target of the last cut call, one sentence; empty without a cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Where:
+    """Turn and attempt that the calls came in."""
+
+    turn: int
+    attempt: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Dispatcher:
+    """Runs the calls of one run, and remembers what failed."""
+
+    tools: Mapping[str, Tool]
+    context: ToolContext
+    emit: Callable[[RunEvent], Awaitable[None]] | None = None
+    _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(tool, arguments) → how often that very call failed."""
+    _cuts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(tool, target) → cuts in a row that brought nothing."""
+    _smallest_cut: dict[str, int] = field(default_factory=dict)
+    """Tool → the smallest number of lines that did not get through."""
+    _written: set[str] = field(default_factory=set)
+    """Targets that this run has written: an append to one of them goes on with our own text."""
+
+    async def dispatch(
+        self, message: AssistantMessage, kept: Kept | None, record: AttemptRecord
+    ) -> Dispatched:
+        """Answer every call of a message.
+
+        Args:
+            message: The answer, as it stands in the history.
+            kept: What was cut in it; None for a whole answer.
+            record: The ledger row of the attempt that it came in.
+        """
+        where = _Where(turn=record.turn, attempt=record.attempt)
+        cut_calls = {cut.call.id: cut for cut in kept.cut_calls} if kept is not None else {}
+        results: dict[str, ToolResult] = {}
+        ended = {call.id: anyio.Event() for call in message.tool_calls}
+        stops: list[str] = []
+        on_disk = ""
+
+        async def answer(position: int, call: ToolCall) -> None:
+            try:
+                for earlier in self._conflicts(message.tool_calls[:position], call):
+                    await ended[earlier.id].wait()
+                if call.id not in cut_calls:
+                    results[call.id] = await self._run(call, where, stops)
+            finally:
+                ended[call.id].set()
+
+        async with anyio.create_task_group() as tasks:
+            for position, call in enumerate(message.tool_calls):
+                tasks.start_soon(answer, position, call)
+        # Guidance comes last: it tells what is on disk once the siblings have run.
+        for cut in cut_calls.values():
+            assert kept is not None
+            guidance = self._guidance(cut, kept.cause, record, stops)
+            on_disk = guidance.on_disk
+            results[cut.call.id] = await self._guide(cut, guidance, where)
+        return Dispatched(
+            messages=tuple(
+                ToolMessage(
+                    tool_call_id=call.id,
+                    name=call.name,
+                    content=results[call.id].content,
+                    is_error=results[call.id].is_error,
+                )
+                for call in message.tool_calls
+            ),
+            changed=any(result.changed for result in results.values()),
+            stop=stops[0] if stops else "",
+            on_disk=on_disk,
+        )
+
+    # --- closed calls -----------------------------------------------------------------------
+
+    def _conflicts(self, earlier: Sequence[ToolCall], call: ToolCall) -> list[ToolCall]:
+        """The calls before this one that it waits for: one of the two writes what both touch."""
+        reads, writes = self._touches(call)
+        found: list[ToolCall] = []
+        for other in earlier:
+            other_reads, other_writes = self._touches(other)
+            shared = writes & (other_writes | other_reads) or reads & other_writes
+            if shared or self._is_alone(call) or self._is_alone(other):
+                found.append(other)
+        return found
+
+    def _is_alone(self, call: ToolCall) -> bool:
+        tool = self.tools.get(call.name)
+        return tool is not None and tool.alone
+
+    def _touches(self, call: ToolCall) -> tuple[set[str], set[str]]:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            return set(), set()
+        return _values(call, tool.reads), _values(call, tool.writes)
+
+    async def _run(self, call: ToolCall, where: _Where, stops: list[str]) -> ToolResult:
+        """The result of a closed call, whatever happens in it."""
+        if self.emit is not None:
+            await self.emit(
+                ToolStarted(turn=where.turn, attempt=where.attempt, call_id=call.id, name=call.name)
+            )
+        started = anyio.current_time()
+        result = await self._count(call, stops)
+        result = replace(result, content=_cap(result.content))
+        if self.emit is not None:
+            await self.emit(
+                ToolFinished(
+                    turn=where.turn,
+                    attempt=where.attempt,
+                    call_id=call.id,
+                    name=call.name,
+                    is_error=result.is_error,
+                    seconds=anyio.current_time() - started,
+                    content=result.content,
+                )
+            )
+        return result
+
+    async def _count(self, call: ToolCall, stops: list[str]) -> ToolResult:
+        """Run a call unless it has failed too often in just this form."""
+        key = (call.name, call.arguments)
+        failed = self._failures[key] + 1
+        if failed >= REFUSE_AT:
+            self._failures[key] = failed
+            if failed >= STOP_AT:
+                stops.append(f"the model made the same failing call of {call.name} {failed} times")
+            return ToolResult(
+                content=f"Not run: this very call of {call.name} has failed {failed - 1} times. "
+                "Change its arguments or take another way; once more ends the run.",
+                is_error=True,
+            )
+        result = await self._call(call)
+        if not result.is_error:
+            self._succeeded(call, result)
+            return result
+        self._failures[key] = failed
+        if failed == HINT_AT:
+            hint = "\nThe same call failed before with the same arguments: change them."
+            result = replace(result, content=result.content + hint)
+        return result
+
+    async def _call(self, call: ToolCall) -> ToolResult:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            known = ", ".join(self.tools) or "none"
+            return _error(f"There is no tool {call.name!r}. The tools are: {known}.")
+        parsed = parse_arguments(call.arguments or "{}")
+        fields: JsonObject = parsed.fields if parsed is not None else {}
+        try:
+            arguments = tool.validate(fields)
+        except InvalidArguments as error:
+            return _error(str(error))
+        try:
+            return await tool.run(arguments, replace(self.context, call_id=call.id))
+        except Exception as error:  # a tool may raise anything: the model is told, the run goes on
+            return _error(f"{call.name} failed: {type(error).__name__}: {error}")
+
+    def _succeeded(self, call: ToolCall, result: ToolResult) -> None:
+        del self._failures[call.name, call.arguments]
+        tool = self.tools[call.name]
+        for target in _values(call, tool.writes):
+            self._cuts.pop((call.name, target), None)
+            self._cuts.pop((call.name, ""), None)
+            if result.changed:
+                self._written.add(target)
+
+    # --- cut calls --------------------------------------------------------------------------
+
+    def _guidance(
+        self, cut: CutCall, cause: CutCause, record: AttemptRecord, stops: list[str]
+    ) -> Guidance:
+        """The guidance for a cut call; counts the cut, and says so when it was one too many."""
+        tool = self.tools.get(cut.call.name)
+        target = _target(cut, tool)
+        level = max(self._cuts[cut.call.name, target], self._cuts[cut.call.name, ""]) + 1
+        self._cuts[cut.call.name, target] = level
+        lines = cut.received_lines
+        if cut.received_bytes:
+            lines = min(lines, self._smallest_cut.get(cut.call.name, lines))
+            self._smallest_cut[cut.call.name] = lines
+        kind = _guidance_for(cause, cut)
+        if level > MAX_CUTS_IN_A_ROW[kind.template]:
+            stops.append(
+                f"{level} cuts in a row in {cut.call.name}, and nothing of its text got through"
+            )
+        resume = self._resume(cut, tool, target)
+        return kind(
+            tool=cut.call.name,
+            target=json.dumps(target, ensure_ascii=False) if target else "",
+            reason=_reason(cause, record),
+            on_disk=resume.on_disk,
+            level=level,
+            next_call=resume.next_call,
+            section_lines=suggest_lines(lines),
+            received_lines=cut.received_lines,
+            output_limit=record.output_limit or 0,
+            code_tool="execute_code" if "execute_code" in self.tools else "",
+        )
+
+    async def _guide(self, cut: CutCall, guidance: Guidance, where: _Where) -> ToolResult:
+        text = render(guidance)
+        if self.emit is not None:
+            await self.emit(
+                GuidanceGiven(
+                    turn=where.turn,
+                    attempt=where.attempt,
+                    call_id=cut.call.id,
+                    name=cut.call.name,
+                    template=guidance.template,
+                    dropped_bytes=cut.received_bytes,
+                    text=text,
+                )
+            )
+        return ToolResult(content=text, is_error=True)
+
+    def _resume(self, cut: CutCall, tool: Tool | None, target: str) -> Resume:
+        for hook in tool.resume_hooks if tool is not None else ():
+            resume = hook(self.context, cut.fields, target in self._written)
+            if resume is not None:
+                return resume
+        return Resume(on_disk="Nothing of it was stored.", next_call="")
+
+
+def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:
+    """The cause picks the text."""
+    if cause is CutCause.CAPPED:
+        return CapGuidance
+    if cause is CutCause.MALFORMED:
+        return MalformedGuidance
+    return SectionsGuidance if cut.received_bytes else SilenceGuidance
+
+
+def _reason(cause: CutCause, record: AttemptRecord) -> str:
+    match cause:
+        case CutCause.DROPPED:
+            return f"the connection was lost after {record.seconds:.0f} s"
+        case CutCause.STALLED | CutCause.SILENT:
+            return f"the connection went silent and was given up after {record.seconds:.0f} s"
+        case _:
+            return f"the answer ended early, after {record.seconds:.0f} s"
+
+
+def _target(cut: CutCall, tool: Tool | None) -> str:
+    value = cut.fields.get(tool.writes) if tool is not None and tool.writes else None
+    return posixpath.normpath(value) if isinstance(value, str) else ""
+
+
+def _values(call: ToolCall, parameter: str) -> set[str]:
+    """What a parameter of a call names: a text or a list of texts."""
+    if not parameter:
+        return set()
+    parsed = parse_arguments(call.arguments)
+    value = parsed.fields.get(parameter) if parsed is not None else None
+    names = value if isinstance(value, list) else [value]
+    return {posixpath.normpath(name) for name in names if isinstance(name, str)}
+
+
+def _error(text: str) -> ToolResult:
+    encoded = text.encode(errors="replace")
+    if len(encoded) > MAX_ERROR_BYTES:
+        text = encoded[: MAX_ERROR_BYTES - 3].decode(errors="ignore") + "…"
+    return ToolResult(content=text, is_error=True)
+
+
+def _cap(text: str) -> str:
+    """Cut a long result in its middle, at line ends: 40 % head, 60 % tail, and say so."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= MAX_RESULT_BYTES:
+        return text
+    head = encoded[: int(MAX_RESULT_BYTES * HEAD_SHARE)].decode(errors="ignore")
+    tail = encoded[-int(MAX_RESULT_BYTES * (1 - HEAD_SHARE)) :].decode(errors="ignore")
+    head = head[: head.rfind("\n") + 1] or head
+    tail = tail[tail.find("\n") + 1 :] or tail
+    left_out = len(encoded) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n[… {left_out} bytes left out …]\n{tail}"

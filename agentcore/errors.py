@@ -1,0 +1,46 @@
+"""Every exception that agentcore raises.
+
+    AgentCoreError
+    ├── ConfigurationError (ValueError)   bad input, found before any request
+    └── RunError                          a run that cannot go on; carries all that was reached
+
+A failed tool call is no exception: it is a result that the model reads.
+"""
+
+from agentcore.accumulator import Partial
+from agentcore.classification import ErrorKind
+from agentcore.ledger import AttemptRecord
+from agentcore.messages import Message
+
+__all__ = ["AgentCoreError", "ConfigurationError", "RunError"]
+
+
+class AgentCoreError(Exception):
+    """The root: catches whatever agentcore raises."""
+
+
+class ConfigurationError(AgentCoreError, ValueError):
+    """An argument cannot be used. The text names the thing, the value and the way out."""
+
+
+class RunError(AgentCoreError):
+    """A run stopped before the model was done. `str(error)` is a text for a person to act on."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        kind: ErrorKind | None,
+        attempts: tuple[AttemptRecord, ...],
+        messages: tuple[Message, ...],
+        partial: Partial | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.kind = kind
+        """Why the last attempt failed; None when a limit of the run was reached."""
+        self.attempts = attempts
+        """The ledger of the whole run."""
+        self.messages = messages
+        """The conversation so far: valid to go on from with `Agent.run(messages=…)`."""
+        self.partial = partial
+        """What arrived of the answer that was cut, if anything did."""

@@ -1,0 +1,255 @@
+"""What a stream is made of, and what a listener is told.
+
+*Stream events* are what an adapter decodes from a chunk: provider-neutral, no attempt number.
+*Run events* are what `on_event` gets: every one carries its turn and attempt, so that a display can
+drop what a dead attempt showed.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from agentcore.ledger import AttemptRecord
+from agentcore.messages import AssistantMessage, JsonObject, Usage
+
+__all__ = [
+    "AttemptCut",
+    "AttemptStarted",
+    "Done",
+    "FinishReason",
+    "GuidanceGiven",
+    "InStreamError",
+    "MessageRestart",
+    "OutputDiscarded",
+    "ReasoningDelta",
+    "ReasoningDetail",
+    "ReasoningReceived",
+    "ResponseInfo",
+    "RunEvent",
+    "StreamEvent",
+    "TextDelta",
+    "TextReceived",
+    "ToolArgumentsReceived",
+    "ToolCallDelta",
+    "ToolFinished",
+    "ToolStarted",
+    "TurnFinished",
+    "UsageReport",
+    "WaitStarted",
+]
+
+# --- stream events --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the reasoning's plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDetail:
+    """A piece of a structured reasoning block; pieces of one type and index are merged."""
+
+    detail: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call. Empty fields were absent from the chunk."""
+
+    index: int | None = None
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    extra: JsonObject = field(default_factory=dict)
+    """Fields of the call to be returned unchanged (`extra_content`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRestart:
+    """A whole message follows: what came of this answer before it is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Tokens as the endpoint counts them; a later report replaces an earlier one."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class FinishReason:
+    """The endpoint's word for why the answer ended. It may lie."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseInfo:
+    """The endpoint's id of this answer."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InStreamError:
+    """An error that came as an event, after status 200: its payload as it was."""
+
+    payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The `[DONE]` line; a terminal signal only where the adapter says that it is one."""
+
+
+StreamEvent: TypeAlias = (
+    TextDelta
+    | ReasoningDelta
+    | ReasoningDetail
+    | ToolCallDelta
+    | MessageRestart
+    | UsageReport
+    | FinishReason
+    | ResponseInfo
+    | InStreamError
+    | Done
+)
+
+# --- run events -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunEvent:
+    turn: int
+    """Counted from 1 within the run."""
+    attempt: int
+    """Counted from 1 within the turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(_RunEvent):
+    """A request is about to be sent."""
+
+    provider: str
+    model: str
+    output_limit: int | None
+    """Tokens: the cap that is sent; None for none."""
+    limit_source: str
+    """Where the cap comes from: `user`, `learned`, `catalog`, `family` or `none`."""
+    streamed: bool
+    tool_streaming: bool
+    """The endpoint is told to stream tool arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReceived(_RunEvent):
+    """Text of one network read, several deltas joined."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningReceived(_RunEvent):
+    """Reasoning of one network read, several deltas joined."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolArgumentsReceived(_RunEvent):
+    """How far the arguments of a call have come; totals, not increments."""
+
+    position: int
+    """Which call of the answer, from 0."""
+    name: str
+    received_bytes: int
+    """UTF-8 bytes of argument text so far."""
+    lines: int
+    """Escaped line breaks in them so far: about the lines of the text being written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptCut(_RunEvent):
+    """An attempt ended without a whole answer."""
+
+    record: AttemptRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputDiscarded(_RunEvent):
+    """What this attempt showed is void: a display drops it before the next attempt speaks."""
+
+    discarded_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitStarted(_RunEvent):
+    """The loop sleeps before the next attempt."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidanceGiven(_RunEvent):
+    """A cut call was answered with guidance for the model; it was not run."""
+
+    call_id: str
+    name: str
+    template: str
+    dropped_bytes: int
+    """UTF-8 bytes of argument text that arrived and were not kept."""
+    text: str
+    """The guidance as the model reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(_RunEvent):
+    """A closed call begins to run."""
+
+    call_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(_RunEvent):
+    """A call has its result."""
+
+    call_id: str
+    name: str
+    is_error: bool
+    seconds: float
+    content: str
+    """The result as the model reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished(_RunEvent):
+    """The model's answer of this turn and its tools' results are in the conversation."""
+
+    message: AssistantMessage
+    usage: Usage | None
+
+
+RunEvent: TypeAlias = (
+    AttemptStarted
+    | TextReceived
+    | ReasoningReceived
+    | ToolArgumentsReceived
+    | AttemptCut
+    | OutputDiscarded
+    | WaitStarted
+    | GuidanceGiven
+    | ToolStarted
+    | ToolFinished
+    | TurnFinished
+)

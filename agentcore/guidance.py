@@ -1,0 +1,131 @@
+"""What the model is told about a cut, and the person about a stop: templates and their variables.
+
+One template a situation, one frozen dataclass of variables each. Values reach the text as they are;
+nothing in them is ever evaluated.
+"""
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = [
+    "CapGuidance",
+    "Guidance",
+    "MalformedGuidance",
+    "SectionsGuidance",
+    "SilenceGuidance",
+    "StoppedText",
+    "render",
+    "suggest_lines",
+]
+
+MIN_SECTION_LINES = 50
+MAX_SECTION_LINES = 400
+TEMPLATE_SUFFIX = ".md.jinja"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CutGuidance:
+    tool: str
+    """Name of the tool whose call was cut."""
+    target: str
+    """What it was about to write, quoted; empty when its name had not come yet."""
+    reason: str
+    """What happened, in a few words that complete "Your call was cut: …"."""
+    on_disk: str
+    """What is true of the target now, one sentence; empty when it cannot be told."""
+    level: int
+    """How often this cut has brought nothing in a row: 1, 2 or 3; the text escalates with it."""
+    next_call: str
+    """The arguments of the next call, ready to copy, but for the text; empty when unknown."""
+    section_lines: int
+    """How many lines the next call may hold."""
+    received_lines: int
+    """About how many lines of the cut call had arrived."""
+    output_limit: int
+    """The cap in tokens that the request carried; 0 for none."""
+    code_tool: str
+    """Name of a tool that runs programs, when one is on offer; else empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionsGuidance(_CutGuidance):
+    """A part of the arguments had arrived: write in sections."""
+
+    template: ClassVar[str] = "sections"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapGuidance(_CutGuidance):
+    """The output cap was reached: write in sections below it."""
+
+    template: ClassVar[str] = "cap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceGuidance(_CutGuidance):
+    """No argument had arrived: the silence is what was cut, so think less and plan first."""
+
+    template: ClassVar[str] = "silence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MalformedGuidance(_CutGuidance):
+    """The arguments arrived whole and are no JSON object."""
+
+    template: ClassVar[str] = "malformed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedText:
+    """For the person, when a run stops."""
+
+    template: ClassVar[str] = "stopped"
+    provider: str
+    model: str
+    kind: str
+    reason: str
+    """Why nothing more is tried."""
+    message: str
+    """What the endpoint or the HTTP stack said; empty for nothing."""
+    rule: str
+    attempts: int
+    """Requests of the whole run."""
+    tool: str
+    """The tool whose call was being made; empty outside a call."""
+    on_disk: str
+    received: str
+    """What had arrived of the answer that was cut, in words; empty for nothing."""
+    advice: str
+    """What to change, one or two sentences."""
+
+
+Guidance: TypeAlias = SectionsGuidance | CapGuidance | SilenceGuidance | MalformedGuidance
+
+
+def render(variables: Guidance | StoppedText) -> str:
+    """The text of a situation."""
+    template = _environment().get_template(variables.template + TEMPLATE_SUFFIX)
+    values = {field.name: getattr(variables, field.name) for field in fields(variables)}
+    return template.render(values).strip()
+
+
+def suggest_lines(smallest_cut: int) -> int:
+    """Lines for the next section: half of the smallest amount that failed, from 50 to 400."""
+    return max(MIN_SECTION_LINES, min(MAX_SECTION_LINES, smallest_cut // 2))
+
+
+@cache
+def _environment() -> "jinja2.Environment":
+    from jinja2 import PackageLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(
+        loader=PackageLoader("agentcore"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

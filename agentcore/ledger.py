@@ -1,0 +1,65 @@
+"""What each attempt did and cost: one record a request, in the order they were made."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from agentcore.classification import CutCause, ErrorKind
+from agentcore.messages import Usage
+
+__all__ = ["AttemptRecord", "Decision", "LimitSource", "estimate_tokens"]
+
+Decision: TypeAlias = Literal["accept", "retry", "adjust", "keep", "stop"]
+LimitSource: TypeAlias = Literal["user", "learned", "catalog", "family", "none"]
+
+
+def estimate_tokens(size_bytes: int) -> int:
+    """Tokens of so many UTF-8 bytes, rounded up: bytes ÷ 3.
+
+    English prose runs at about 4 bytes a token and code at about 3; the low end errs to the safe
+    side for a window that must not overflow.
+    """
+    return -(-size_bytes // 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One request: what was asked, what came, what was decided."""
+
+    turn: int
+    """Counted from 1 within the run."""
+    attempt: int
+    """Counted from 1 within the turn."""
+    provider: str
+    model: str
+    outcome: Literal["complete", "cut", "refused"]
+    """`cut` when an answer had begun (status 200), `refused` when none did."""
+    decision: Decision
+    cause: CutCause | None = None
+    kind: ErrorKind | None = None
+    rule: str = ""
+    """The row of the error table that fired, or `cut-<cause>`."""
+    message: str = ""
+    """What the endpoint or the HTTP stack said."""
+    streamed: bool = True
+    """False for the one plain request of a turn."""
+    tool_streaming: bool = False
+    """The endpoint was told to stream tool arguments."""
+    output_limit: int | None = None
+    """Tokens: the cap that was sent; None when none was."""
+    limit_source: LimitSource = "none"
+    waited_seconds: float = 0.0
+    """The wait before this attempt."""
+    seconds: float = 0.0
+    """From the request to its end."""
+    received_bytes: int = 0
+    """Of the response's body, comments included."""
+    received_tokens: int = 0
+    """Output tokens as the endpoint reported them, else text, reasoning and arguments ÷ 3."""
+    discarded_bytes: int = 0
+    """UTF-8 bytes of text, reasoning and arguments that were thrown away."""
+    kept: str = ""
+    """What was kept of a cut answer, in words."""
+    usage: Usage | None = None
+    """As reported; None when the attempt died before the report."""
+    generation_id: str = ""
+    """The endpoint's id of this answer, for looking it up there."""

@@ -1,0 +1,492 @@
+"""`ProviderAdapter`: decides what is sent to an endpoint, and reads what comes back. Pure.
+
+Subclass it where your endpoint differs. Every hook has a default, is called in one place, and is
+computed for each request from the request alone, so that a switch of model or key loses nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeAlias, get_args
+
+from pydantic import JsonValue
+from pydantic_core import to_json
+from typing_extensions import override
+
+from agentcore.classification import ErrorRule
+from agentcore.clocks import Clocks
+from agentcore.events import (
+    FinishReason,
+    InStreamError,
+    MessageRestart,
+    ReasoningDelta,
+    ReasoningDetail,
+    ResponseInfo,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from agentcore.facts import (
+    ErrorFacts,
+    Phase,
+    Surface,
+    facts_of_exception,
+    facts_of_payload,
+)
+from agentcore.families import CapParameter, ModelFamily, ToolArguments
+from agentcore.ledger import LimitSource, estimate_tokens
+from agentcore.messages import (
+    AssistantMessage,
+    JsonObject,
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+    Usage,
+    UserMessage,
+)
+from agentcore.recovery import Adjustments
+
+__all__ = [
+    "ApiKey",
+    "Capabilities",
+    "OutputLimit",
+    "ProviderAdapter",
+    "Request",
+    "ToolStreaming",
+    "Wire",
+]
+
+ApiKey: TypeAlias = str | Callable[[], str]
+
+PROMPT_MARGIN = 1.12
+"""OpenRouter's count of a prompt was seen up to 12 % above the host's (earendil-works/pi#10497)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, before it has any wire format."""
+
+    model: str
+    """The id as the endpoint knows it."""
+    family: ModelFamily
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int | None = None
+    """The user's cap; None when they set none."""
+    learned_output_tokens: int | None = None
+    """A cap that this endpoint named for this model when it refused a larger one."""
+    adjustments: Adjustments = field(default_factory=Adjustments)
+    """What recovery changed for this attempt."""
+    prompt_bytes: int = 0
+    """UTF-8 bytes of the encoded body without its cap; set by `encode`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLimit:
+    """The cap that a request carries, and where it is from."""
+
+    tokens: int | None = None
+    """None: no cap is sent."""
+    source: LimitSource = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStreaming:
+    """How an endpoint is told to stream tool arguments; all empty when it needs no telling."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tool_fields: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Fields added to each tool of the payload."""
+    body: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing has to be said."""
+        return not (self.headers or self.tool_fields or self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an endpoint takes and how it behaves."""
+
+    usage_in_stream: bool = True
+    """Takes `stream_options: {"include_usage": true}`."""
+    done_is_terminal: bool = False
+    """Sends no finish reason: its `[DONE]` line is the terminal signal."""
+    cumulative_arguments: bool = False
+    """Each delta repeats all argument text so far."""
+    family_limits: bool = True
+    """Serves models with their own figures; False where the host decides (local servers)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """A request as it goes out."""
+
+    path: str
+    """Below the base URL, with a leading slash."""
+    headers: Mapping[str, str]
+    """Without the credential, which the client adds."""
+    body: bytes
+    """JSON, UTF-8."""
+    output_limit: OutputLimit
+    streamed: bool
+    tool_streaming: bool
+    """A switch that streams tool arguments is in it."""
+    buffered_arguments: bool
+    """The endpoint will hold tool arguments back until they are whole."""
+    added_fields: frozenset[str]
+    """Payload fields that we added of our own accord; recovery may leave them out."""
+
+
+class ProviderAdapter:
+    """An OpenAI-compatible endpoint that speaks chat completions."""
+
+    name: str = ""
+    """In `"name:model"` and in the ledger."""
+    base_url: str = ""
+    """With the version part, as in `https://openrouter.ai/api/v1`."""
+    api_key_env: str = ""
+    """The environment variable that holds the key; empty when the endpoint needs none."""
+    api_key_required: bool = True
+    """A run without a key fails before its first request."""
+    clocks: Clocks = Clocks()
+    """Limits on silence that suit this endpoint; `Agent(clocks=…)` overrides them."""
+    capabilities: Capabilities = Capabilities()
+    error_rules: ClassVar[tuple[ErrorRule, ...]] = ()
+    """Rows for this endpoint's own errors, read before the common ones of equal strength."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: ApiKey | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Set what the user wants different for this endpoint.
+
+        Args:
+            base_url: Instead of the class's own.
+            api_key: The key, or a function that gives it, called before every request. None means
+                the environment variable `api_key_env`.
+            extra_headers: Sent with every request; they win over the adapter's, except that a
+                list-valued beta header is merged.
+            extra_body: Top-level payload fields, sent with every request; they win.
+        """
+        if base_url is not None:
+            self.base_url = base_url
+        self.api_key = api_key
+        self.extra_headers = dict(extra_headers or {})
+        self.extra_body = dict(extra_body or {})
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    # --- what is sent -----------------------------------------------------------------------
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        """Headers of this endpoint, without the credential."""
+        return {}
+
+    def tool_streaming(self, family: ModelFamily) -> ToolStreaming:
+        """How this endpoint is told to stream the tool arguments of a family."""
+        return ToolStreaming()
+
+    def cap_parameter(self, request: Request) -> CapParameter:
+        """The payload's name for the output cap."""
+        return request.family.cap_parameter
+
+    def output_limit(self, request: Request) -> OutputLimit:
+        """The cap for this request: the user's, else learned, else the family's, else none.
+
+        It is clamped to the window minus the estimated prompt, so that the sum is never refused.
+        """
+        family = request.family
+        candidates: tuple[tuple[int | None, LimitSource], ...] = (
+            (request.max_output_tokens, "user"),
+            (request.learned_output_tokens, "learned"),
+            (family.max_output_tokens if self.capabilities.family_limits else None, "family"),
+        )
+        tokens, source = next((c for c in candidates if c[0] is not None), (None, "none"))
+        corrected = request.adjustments.output_limit
+        if corrected is not None and (tokens is None or corrected < tokens):
+            tokens, source = corrected, "learned"
+        if tokens is not None and family.context_window_tokens and self.capabilities.family_limits:
+            prompt = int(estimate_tokens(request.prompt_bytes) * PROMPT_MARGIN)
+            tokens = max(1, min(tokens, family.context_window_tokens - prompt))
+        return OutputLimit(tokens=tokens, source=source)
+
+    def payload(self, request: Request) -> JsonObject:
+        """The body without its cap and without the tool-streaming switch."""
+        body: JsonObject = {
+            "model": request.model,
+            "messages": [self.message(m, request.family) for m in request.messages],
+        }
+        if request.tools:
+            body["tools"] = [_tool(spec) for spec in request.tools]
+        if request.adjustments.streamed:
+            body["stream"] = True
+            if self.capabilities.usage_in_stream:
+                body["stream_options"] = {"include_usage": True}
+        return body
+
+    def message(self, message: Message, family: ModelFamily) -> JsonObject:
+        """One message as this endpoint takes it."""
+        match message:
+            case SystemMessage() | UserMessage():
+                return {"role": message.role, "content": message.content}
+            case ToolMessage():
+                return {
+                    "role": "tool",
+                    "tool_call_id": message.tool_call_id,
+                    "content": message.content,
+                }
+            case AssistantMessage():
+                return self._assistant(message, family)
+
+    def encode(self, request: Request) -> Wire:
+        """The request as bytes: the one seam that another wire format replaces."""
+        body = self.payload(request)
+        ours = set(body) - {"model", "messages", "tools", "stream"}
+        switch = self.tool_streaming(request.family)
+        if not request.adjustments.tool_streaming:
+            switch = ToolStreaming()
+        _add_tool_fields(body, switch.tool_fields)
+        for name, value in switch.body.items():
+            body.setdefault(name, value)
+        body.update(self.extra_body)
+        for name in request.adjustments.omitted - set(self.extra_body):
+            body.pop(name, None)
+        size = len(_to_json(body))
+        limit = self._fixed_limit() or self.output_limit(replace(request, prompt_bytes=size))
+        cap = request.adjustments.cap_parameter or self.cap_parameter(request)
+        if limit.tokens is not None and self._fixed_limit() is None:
+            body[cap] = limit.tokens
+            ours.add(cap)
+        headers = merge_headers(self.headers(request), self.extra_headers, switch.headers)
+        return Wire(
+            path="/chat/completions",
+            headers=headers,
+            body=_to_json(body),
+            output_limit=limit,
+            streamed=request.adjustments.streamed,
+            tool_streaming=not switch.is_empty,
+            buffered_arguments=_buffers(request.family, switch),
+            added_fields=frozenset(ours - set(self.extra_body)),
+        )
+
+    def _fixed_limit(self) -> OutputLimit | None:
+        """The cap that the user wrote into `extra_body` by its wire name, if they did."""
+        caps = (self.extra_body.get(name) for name in get_args(CapParameter))
+        tokens = next((cap for cap in caps if isinstance(cap, int)), None)
+        return OutputLimit(tokens=tokens, source="user") if tokens is not None else None
+
+    def _assistant(self, message: AssistantMessage, family: ModelFamily) -> JsonObject:
+        body: JsonObject = {"role": "assistant", "content": message.content or None}
+        if message.tool_calls:
+            body["tool_calls"] = [_call(call) for call in message.tool_calls]
+        elif body["content"] is None:
+            body["content"] = ""
+        if message.reasoning_details:
+            body["reasoning_details"] = list(message.reasoning_details)
+        if message.reasoning:
+            for name in family.returned_reasoning:
+                body[name] = message.reasoning
+        return body
+
+    # --- what comes back --------------------------------------------------------------------
+
+    def decode(self, event_name: str, chunk: JsonObject) -> Iterable[StreamEvent]:
+        """Stream events of one chunk, or of one whole answer.
+
+        Args:
+            event_name: The SSE `event:` field; usually empty.
+            chunk: The decoded JSON object of one event, or the body of a plain answer.
+        """
+        if isinstance(id_ := chunk.get("id"), str) and id_:
+            yield ResponseInfo(id_)
+        choices = chunk.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if isinstance(choice, dict):
+            yield from _choice(choice)
+        usage = chunk.get("usage")
+        if isinstance(usage, dict):
+            yield UsageReport(_usage(usage))
+        if error := chunk.get("error") or (isinstance(choice, dict) and choice.get("error")):
+            yield InStreamError({"error": error})
+        elif event_name == "error" or chunk.get("type") == "error":
+            yield InStreamError(chunk)
+
+    def facts(
+        self,
+        error: object,
+        *,
+        phase: Phase = Phase.CONNECT,
+        bytes_received: int = 0,
+        received_at: float = 0.0,
+    ) -> ErrorFacts:
+        """Translate a foreign error, once: an exception, or the payload of an in-stream error."""
+        if isinstance(error, BaseException):
+            return facts_of_exception(
+                error, phase=phase, bytes_received=bytes_received, received_at=received_at
+            )
+        return facts_of_payload(
+            error,
+            surface=Surface.SSE,
+            phase=phase,
+            bytes_received=bytes_received,
+            received_at=received_at,
+        )
+
+
+def merge_headers(
+    own: Mapping[str, str], extra: Mapping[str, str], switch: Mapping[str, str]
+) -> dict[str, str]:
+    """The user's headers over the adapter's; the switch's values are appended to what is there.
+
+    Names compare without case. A value is a comma-separated list: what is already in it is not
+    added twice.
+    """
+    merged = {name.lower(): value for name, value in own.items()}
+    merged.update({name.lower(): value for name, value in extra.items()})
+    for name, value in switch.items():
+        present = [item.strip() for item in merged.get(name.lower(), "").split(",") if item.strip()]
+        if value not in present:
+            present.append(value)
+        merged[name.lower()] = ",".join(present)
+    return merged
+
+
+def _buffers(family: ModelFamily, switch: ToolStreaming) -> bool:
+    match family.tool_arguments:
+        case ToolArguments.STREAMED:
+            return False
+        case ToolArguments.BUFFERED:
+            return switch.is_empty
+        case ToolArguments.WHOLE:
+            return True
+
+
+def _to_json(body: JsonObject) -> bytes:
+    """Compact UTF-8; lone surrogates, which no encoder takes, become replacement characters."""
+    try:
+        return to_json(body)
+    except ValueError:
+        return to_json(_without_surrogates(body))
+
+
+def _without_surrogates(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _tool(spec: ToolSpec) -> JsonObject:
+    function: JsonObject = {
+        "name": spec.name,
+        "description": spec.description,
+        "parameters": spec.parameters,
+    }
+    return {"type": "function", "function": function}
+
+
+def _add_tool_fields(body: JsonObject, fields: Mapping[str, JsonValue]) -> None:
+    tools = body.get("tools")
+    if fields and isinstance(tools, list):
+        body["tools"] = [{**tool, **fields} if isinstance(tool, dict) else tool for tool in tools]
+
+
+def _call(call: ToolCall) -> JsonObject:
+    function: JsonObject = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function, **call.extra}
+
+
+def _choice(choice: JsonObject) -> Iterator[StreamEvent]:
+    delta = choice.get("delta")
+    whole = choice.get("message")
+    if isinstance(delta, dict) and delta:
+        yield from _delta(delta)
+    elif isinstance(whole, dict) and (whole.get("content") or whole.get("tool_calls")):
+        yield MessageRestart()
+        yield from _delta(whole)
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason:
+        yield FinishReason(reason)
+
+
+def _delta(delta: JsonObject) -> Iterator[StreamEvent]:
+    """A delta or a whole message; every field may be absent, null or of an odd type."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(text := delta.get(name), str) and text:
+            yield ReasoningDelta(text)
+            break
+    details = delta.get("reasoning_details")
+    if isinstance(details, list):
+        for detail in details:
+            if isinstance(detail, dict):
+                yield ReasoningDetail(detail)
+    content = delta.get("content")
+    if isinstance(content, str) and content:
+        yield TextDelta(content)
+    elif isinstance(content, list):
+        yield from _parts(content)
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        for call in calls:
+            if isinstance(call, dict):
+                yield _call_delta(call)
+
+
+def _parts(parts: list[JsonValue]) -> Iterator[StreamEvent]:
+    """Content as a list of typed parts (Mistral's magistral sends thinking this way)."""
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        if isinstance(text := part.get("text"), str) and text:
+            yield TextDelta(text)
+        thinking = part.get("thinking")
+        if isinstance(thinking, str) and thinking:
+            yield ReasoningDelta(thinking)
+        elif isinstance(thinking, list):
+            for piece in thinking:
+                if isinstance(piece, dict) and isinstance(text := piece.get("text"), str):
+                    yield ReasoningDelta(text)
+
+
+def _call_delta(call: JsonObject) -> ToolCallDelta:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    index, id_, name = call.get("index"), call.get("id"), function.get("name")
+    arguments = function.get("arguments")
+    if isinstance(arguments, (dict, list)):
+        # Ollama and some relays send the object itself. An empty one may only be an opening.
+        arguments = to_json(arguments).decode() if arguments else ""
+    extra = {"extra_content": call["extra_content"]} if call.get("extra_content") else {}
+    return ToolCallDelta(
+        index=index if isinstance(index, int) else None,
+        id=id_ if isinstance(id_, str) else "",
+        name=name if isinstance(name, str) else "",
+        arguments=arguments if isinstance(arguments, str) else "",
+        extra=extra,
+    )
+
+
+def _usage(usage: JsonObject) -> Usage:
+    def count(source: JsonValue, name: str) -> int:
+        value = source.get(name) if isinstance(source, dict) else None
+        return int(value) if isinstance(value, (int, float)) and value >= 0 else 0
+
+    return Usage(
+        input_tokens=count(usage, "prompt_tokens"),
+        output_tokens=count(usage, "completion_tokens"),
+        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens"),
+    )

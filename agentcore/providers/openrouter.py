@@ -1,0 +1,34 @@
+"""OpenRouter: one key, many hosts; Claude's tool arguments stream by a header."""
+
+from typing_extensions import override
+
+from agentcore.families import CapParameter, ModelFamily
+from agentcore.providers.base import ProviderAdapter, Request, ToolStreaming
+
+__all__ = ["OpenRouter"]
+
+EAGER_BETA = "fine-grained-tool-streaming-2025-05-14"
+"""Listed as passed through on OpenRouter's provider-selection page, read 2026-11-22."""
+
+
+class OpenRouter(ProviderAdapter):
+    """https://openrouter.ai, chat completions."""
+
+    name = "openrouter"
+    base_url = "https://openrouter.ai/api/v1"
+    api_key_env = "OPENROUTER_API_KEY"
+
+    @override
+    def tool_streaming(self, family: ModelFamily) -> ToolStreaming:
+        """Without the beta a Claude call is silent until its arguments are whole.
+
+        That silence is what a hop in between cuts at about 125 s (NousResearch/hermes-agent#3497).
+        """
+        if family.name.startswith("claude"):
+            return ToolStreaming(headers={"x-anthropic-beta": EAGER_BETA})
+        return ToolStreaming()
+
+    @override
+    def cap_parameter(self, request: Request) -> CapParameter:
+        """Both names are accepted; this one is documented."""
+        return "max_tokens"

@@ -1,0 +1,293 @@
+"""`@tool`: a function with annotated parameters becomes something a model can call.
+
+The schema comes from the signature, `Annotated[..., Field(...)]` and the docstring; pydantic
+validates what the model sends. A failed call is a `ToolResult(is_error=True)`, never an exception.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, get_type_hints, overload
+
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic_core import to_json
+
+from agentcore.errors import ConfigurationError
+from agentcore.messages import JsonObject, ToolSpec
+
+__all__ = ["InvalidArguments", "Resume", "ResumeHook", "Tool", "ToolContext", "ToolResult", "tool"]
+
+MAX_SHOWN_CHARACTERS = 60
+"""How much of a wrong value an error repeats to the model."""
+MAX_ERROR_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What a tool may know of the run; give a parameter this type to receive it."""
+
+    workspace: Path
+    """An absolute path: the folder that file tools stay in and programs run in."""
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """A tool's answer."""
+
+    content: str
+    """What the model reads."""
+    is_error: bool = False
+    changed: bool = False
+    """Something new was written: this is what counts as progress of a run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """How to go on after a cut call, for guidance: exact, or not told at all."""
+
+    on_disk: str
+    """One sentence: what is true now of what the call was to write."""
+    next_call: str
+    """The arguments of the next call, but for the large one, ready to copy."""
+
+
+class InvalidArguments(Exception):
+    """A call's arguments do not fit; the text tells the model how to mend them."""
+
+
+ToolFunction: TypeAlias = Callable[..., Any]
+ResumeHook: TypeAlias = Callable[[ToolContext, Mapping[str, JsonValue], bool], Resume | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tool:
+    """A function that a model can call. Made by `@tool`."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+    """JSON Schema of an object, closed to further properties."""
+    function: ToolFunction
+    arguments: type[BaseModel]
+    """Validates a call; its fields carry the parameters' names as aliases."""
+    context_parameter: str = ""
+    """The parameter that receives the `ToolContext`; empty when none does."""
+    draft: str = ""
+    """The large argument, which is what a cut call is cut in; empty when there is none."""
+    reads: str = ""
+    """The parameter that names what is read: such calls wait for earlier writes to the same."""
+    writes: str = ""
+    """The parameter that names what is written: such calls run alone on it, in call order."""
+    confined: bool = True
+    """False: it can do whatever this process can, and must be allowed by name."""
+    alone: bool = False
+    """A call waits for all before it, and all after it wait for it: it may touch anything."""
+    resume_hooks: list[ResumeHook] = field(default_factory=list)
+    """Set by `resume`; at most one."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model is told."""
+        return ToolSpec(name=self.name, description=self.description, parameters=self.parameters)
+
+    @property
+    def requires_nothing(self) -> bool:
+        """No argument is required: a call with empty arguments is a call."""
+        return not self.parameters.get("required")
+
+    def resume(self, hook: ResumeHook) -> ResumeHook:
+        """Register how a cut call goes on: `(context, closed_fields, ours) -> Resume | None`.
+
+        `ours` is True when this run has written the same target before. Guidance tells the model
+        what the hook finds; it must not change anything and must not raise.
+        """
+        self.resume_hooks[:] = [hook]
+        return hook
+
+    def validate(self, fields: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """The keyword arguments for the function.
+
+        Raises:
+            InvalidArguments: A field is missing, unknown or of the wrong type.
+        """
+        try:
+            model = self.arguments.model_validate(fields)
+        except ValidationError as error:
+            raise InvalidArguments(_explain(self, error)) from None
+        return {
+            info.alias or name: getattr(model, name)
+            for name, info in type(model).model_fields.items()
+        }
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Call the function with validated arguments. What it raises passes through.
+
+        A sync function runs in a worker thread.
+        """
+        keywords = dict(arguments)
+        if self.context_parameter:
+            keywords[self.context_parameter] = context
+        if inspect.iscoroutinefunction(self.function):
+            result = await self.function(**keywords)
+        else:
+            result = await anyio.to_thread.run_sync(lambda: self.function(**keywords))
+            if isinstance(result, Awaitable):
+                result = await result
+        return result if isinstance(result, ToolResult) else ToolResult(content=_as_text(result))
+
+
+@overload
+def tool(function: ToolFunction, /) -> Tool: ...
+@overload
+def tool(
+    *,
+    name: str = "",
+    draft: str = "",
+    reads: str = "",
+    writes: str = "",
+    alone: bool = False,
+    confined: bool = True,
+) -> Callable[[ToolFunction], Tool]: ...
+def tool(
+    function: ToolFunction | None = None,
+    /,
+    *,
+    name: str = "",
+    draft: str = "",
+    reads: str = "",
+    writes: str = "",
+    alone: bool = False,
+    confined: bool = True,
+) -> Tool | Callable[[ToolFunction], Tool]:
+    """Make a tool of an async or sync function.
+
+    Args:
+        function: The function, when the decorator is used without parentheses.
+        name: Instead of the function's name.
+        draft: The parameter that carries a large text. Put it last, so that a cut call has its
+            other arguments closed.
+        reads: The parameter that names what is read.
+        writes: The parameter that names what is written.
+        alone: True for a tool that may touch anything: nothing runs beside it.
+        confined: False for a tool that can do whatever this process can.
+
+    Raises:
+        ConfigurationError: No schema can be made of the signature, or `draft`, `reads` or `writes`
+            names no parameter.
+    """
+
+    def make(function: ToolFunction) -> Tool:
+        tool_name = name or function.__name__
+        parameters, context_parameter = _parameters(tool_name, function)
+        for role, parameter in (("draft", draft), ("reads", reads), ("writes", writes)):
+            if parameter and parameter not in parameters:
+                known = ", ".join(parameters) or "none"
+                raise ConfigurationError(
+                    f"tool {tool_name!r}: {role}={parameter!r} names no parameter (it has: {known})"
+                )
+        arguments, schema = _model(tool_name, parameters)
+        return Tool(
+            name=tool_name,
+            description=inspect.cleandoc(function.__doc__ or ""),
+            parameters=schema,
+            function=function,
+            arguments=arguments,
+            context_parameter=context_parameter,
+            draft=draft,
+            reads=reads,
+            writes=writes,
+            alone=alone,
+            confined=confined,
+        )
+
+    return make if function is None else make(function)
+
+
+def _parameters(tool_name: str, function: ToolFunction) -> tuple[dict[str, tuple[Any, Any]], str]:
+    """Annotation and default of each parameter that the model fills, and the context's name."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise ConfigurationError(
+            f"tool {tool_name!r}: an annotation cannot be resolved ({error}); import it at run time"
+        ) from error
+    parameters: dict[str, tuple[Any, Any]] = {}
+    context_parameter = ""
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ConfigurationError(
+                f"tool {tool_name!r}: parameter {parameter} cannot be called by name; "
+                "a model sends named arguments only"
+            )
+        if parameter.name not in hints:
+            raise ConfigurationError(
+                f"tool {tool_name!r}: parameter {parameter.name!r} has no annotation; "
+                "the model is told its type"
+            )
+        if hints[parameter.name] is ToolContext:
+            context_parameter = parameter.name
+        else:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            parameters[parameter.name] = (hints[parameter.name], default)
+    return parameters, context_parameter
+
+
+def _model(
+    tool_name: str, parameters: Mapping[str, tuple[Any, Any]]
+) -> tuple[type[BaseModel], JsonObject]:
+    # Neutral field names with aliases: a parameter may be called `copy` or `schema`, which a
+    # pydantic model uses itself.
+    fields: dict[str, Any] = {
+        f"argument_{position}": (Annotated[annotation, Field(alias=name)], default)
+        for position, (name, (annotation, default)) in enumerate(parameters.items())
+    }
+    try:
+        model = create_model(tool_name, __config__=ConfigDict(extra="forbid"), **fields)
+        schema = model.model_json_schema(by_alias=True)
+    except Exception as error:  # pydantic raises several kinds for types that it cannot describe
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigurationError(
+            f"tool {tool_name!r}: no JSON schema can be made of its parameters ({first})"
+        ) from error
+    schema.pop("title", None)
+    for described in schema.get("properties", {}).values():
+        described.pop("title", None)
+    return model, schema
+
+
+def _explain(tool: Tool, error: ValidationError) -> str:
+    """What was wrong, field by field, and the shape that is right; never the payload itself."""
+    lines = [f"The arguments of {tool.name} do not fit, so it was not run:"]
+    for problem in error.errors(include_url=False)[:8]:
+        place = ".".join(str(part) for part in problem["loc"]) or "arguments"
+        line = f"- {place}: {problem['msg']}"
+        if problem["type"] not in ("missing", "extra_forbidden"):
+            line += f"; came: {_shorten(problem['input'])}"
+        lines.append(line)
+    properties = tool.parameters.get("properties")
+    required = tool.parameters.get("required")
+    shape = ", ".join(
+        f'"{name}"' + ("" if isinstance(required, list) and name in required else " (optional)")
+        for name in (properties if isinstance(properties, dict) else ())
+    )
+    lines.append(f"It takes: {shape or 'no arguments'}.")
+    return "\n".join(lines)[:MAX_ERROR_CHARACTERS]
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return "done"
+    if isinstance(value, str):
+        return value
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        return str(value)

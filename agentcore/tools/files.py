@@ -1,0 +1,180 @@
+"""Reading and writing text files below the workspace.
+
+Paths are relative to the workspace and cannot leave it. A file is replaced whole and at once, so
+that nobody ever sees half of a write.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from agentcore.tools.base import Resume, ToolContext, ToolResult, tool
+
+__all__ = ["read_file", "write_file"]
+
+MAX_READ_LINES = 2_000
+TAIL_LINES = 3
+
+_Path = Annotated[str, Field(description="Relative to the workspace, with forward slashes.")]
+
+
+@tool(writes="path", draft="content")
+def write_file(
+    *,
+    path: _Path,
+    mode: Annotated[
+        Literal["overwrite", "append", "create"],
+        Field(description="overwrite the file, append to its end, or create it (must not exist)"),
+    ],
+    start_line: Annotated[
+        int | None,
+        Field(
+            ge=1, description="With append: the line number that this text is meant to begin at."
+        ),
+    ] = None,
+    content: Annotated[str, Field(description="The text, with a line break after its last line.")],
+    context: ToolContext,
+) -> ToolResult:
+    """Write a text file. A long file is written in sections: create, then append one by one."""
+    target = _resolve(context.workspace, path)
+    if isinstance(target, ToolResult):
+        return target
+    if target.is_dir():
+        return _error(f"{path} is a folder.")
+    before = target.read_bytes() if target.exists() else None
+    if mode == "create" and before is not None:
+        return _error(
+            f"{path} exists already ({_count(before)} lines) and was not touched. "
+            'Use mode "overwrite" to replace it or "append" to go on.'
+        )
+    text = content.encode()
+    if mode != "append":
+        return _store(target, path, before, text)
+    return _append(target, path, before or b"", text, start_line)
+
+
+@write_file.resume
+def _go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) -> Resume | None:
+    """Sections: create what is not there, append to what is ours, replace what was there before."""
+    path = fields.get("path")
+    target = _resolve(context.workspace, path) if isinstance(path, str) else None
+    if target is None or isinstance(target, ToolResult):
+        return None
+    quoted = json.dumps(path, ensure_ascii=False)
+    if not target.is_file():
+        return Resume(
+            on_disk=f"{quoted} does not exist on disk.",
+            next_call=f'path={quoted}, mode="create", start_line=1',
+        )
+    lines = _count(target.read_bytes())
+    if ours or fields.get("mode") == "append":
+        return Resume(
+            on_disk=f"{quoted} has {lines} lines on disk; they are safe.",
+            next_call=f'path={quoted}, mode="append", start_line={lines + 1}',
+        )
+    return Resume(
+        on_disk=f"{quoted} still holds the {lines} lines that it had before this run.",
+        next_call=f'path={quoted}, mode="overwrite", start_line=1',
+    )
+
+
+@tool(reads="path")
+def read_file(
+    path: _Path,
+    context: ToolContext,
+    start_line: Annotated[int, Field(ge=1, description="First line to read.")] = 1,
+    max_lines: Annotated[int, Field(ge=1, le=MAX_READ_LINES)] = MAX_READ_LINES,
+) -> ToolResult:
+    """Read lines of a text file."""
+    target = _resolve(context.workspace, path)
+    if isinstance(target, ToolResult):
+        return target
+    if not target.is_file():
+        return _error(f"{path} does not exist.")
+    try:
+        lines = [line.decode() for line in _lines(target.read_bytes())]
+    except UnicodeDecodeError as error:
+        return _error(f"{path} is not UTF-8 text (byte {error.start}).")
+    last = min(start_line - 1 + max_lines, len(lines))
+    if start_line > max(len(lines), 1):
+        return _error(f"{path} has {len(lines)} lines; line {start_line} is past its end.")
+    head = f"{path}: lines {start_line} to {last} of {len(lines)}\n"
+    return ToolResult(content=head + "".join(lines[start_line - 1 : last]))
+
+
+def _append(
+    target: Path, path: str, before: bytes, text: bytes, start_line: int | None
+) -> ToolResult:
+    """Append, if the text begins where the model believes that it does."""
+    lines = _lines(before)
+    expected = len(lines) + 1
+    if start_line is not None and start_line != expected:
+        fresh = _lines(text)
+        if start_line < expected and lines[start_line - 1 : start_line - 1 + len(fresh)] == fresh:
+            return ToolResult(
+                content=f"{path}: these {len(fresh)} lines are already there, from line "
+                f"{start_line} on; the file has {len(lines)} lines."
+            )
+        tail = b"".join(lines[-TAIL_LINES:]).decode(errors="replace")
+        return _error(
+            f"{path} has {len(lines)} lines, so an append begins at line {expected}, not at "
+            f"{start_line}. Nothing was written. Its last lines are:\n{tail}"
+        )
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    return _store(target, path, before, before + text)
+
+
+def _store(target: Path, path: str, before: bytes | None, text: bytes) -> ToolResult:
+    if before == text:
+        return ToolResult(content=f"{path} holds exactly this already: {_count(text)} lines.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+        Path(name).chmod(mode)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return ToolResult(content=f"{path}: {_count(text)} lines on disk now.", changed=True)
+
+
+def _resolve(workspace: Path, path: str) -> Path | ToolResult:
+    """The file that a path names, links followed; an error when it lies outside."""
+    if not path or "\0" in path:
+        return _error(f"{path!r} is no path.")
+    target = (workspace / path).resolve()
+    if not target.is_relative_to(workspace.resolve()) or target == workspace.resolve():
+        return _error(f"{path} lies outside the workspace; give a path relative to it.")
+    return target
+
+
+def _error(text: str) -> ToolResult:
+    return ToolResult(content=text, is_error=True)
+
+
+def _lines(text: bytes) -> list[bytes]:
+    """Lines with their ends; only a line feed ends one, as in every editor's count."""
+    lines = [line + b"\n" for line in text.split(b"\n")]
+    last = lines.pop()[:-1]
+    return [*lines, last] if last else lines
+
+
+def _count(text: bytes) -> int:
+    return len(_lines(text))
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
