@@ -60,14 +60,6 @@ class Dispatched:
     """What is true of the target of the last cut call, one sentence; empty without a cut."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Where:
-    """Turn and attempt that the calls came in."""
-
-    turn: int
-    attempt: int
-
-
 @dataclass(slots=True, kw_only=True)
 class Dispatcher:
     """Runs the calls of one run, and remembers what failed."""
@@ -94,7 +86,6 @@ class Dispatcher:
             kept: What was cut in it; None for a whole answer.
             record: The ledger row of the attempt that it came in.
         """
-        where = _Where(turn=record.turn, attempt=record.attempt)
         cut_calls = {cut.call.id: cut for cut in kept.cut_calls} if kept is not None else {}
         results: dict[str, ToolResult] = {}
         ended = {call.id: anyio.Event() for call in message.tool_calls}
@@ -106,7 +97,7 @@ class Dispatcher:
                 for earlier in self._conflicts(message.tool_calls[:position], call):
                     await ended[earlier.id].wait()
                 if call.id not in cut_calls:
-                    results[call.id] = await self._run(call, where, stops)
+                    results[call.id] = await self._run(call, record, stops)
             finally:
                 ended[call.id].set()
 
@@ -118,7 +109,7 @@ class Dispatcher:
             assert kept is not None
             guidance = self._guidance(cut, kept.cause, record, stops)
             on_disk = guidance.on_disk
-            results[cut.call.id] = await self._guide(cut, guidance, where)
+            results[cut.call.id] = await self._guide(cut, guidance, record)
         return Dispatched(
             messages=tuple(
                 ToolMessage(
@@ -157,11 +148,13 @@ class Dispatcher:
             return set(), set()
         return _values(call, tool.reads), _values(call, tool.writes)
 
-    async def _run(self, call: ToolCall, where: _Where, stops: list[str]) -> ToolResult:
+    async def _run(self, call: ToolCall, record: AttemptRecord, stops: list[str]) -> ToolResult:
         """The result of a closed call, whatever happens in it."""
         if self.emit is not None:
             await self.emit(
-                ToolStarted(turn=where.turn, attempt=where.attempt, call_id=call.id, name=call.name)
+                ToolStarted(
+                    turn=record.turn, attempt=record.attempt, call_id=call.id, name=call.name
+                )
             )
         started = anyio.current_time()
         result = await self._count(call, stops)
@@ -169,8 +162,8 @@ class Dispatcher:
         if self.emit is not None:
             await self.emit(
                 ToolFinished(
-                    turn=where.turn,
-                    attempt=where.attempt,
+                    turn=record.turn,
+                    attempt=record.attempt,
                     call_id=call.id,
                     name=call.name,
                     is_error=result.is_error,
@@ -261,13 +254,13 @@ class Dispatcher:
             code_tool="execute_code" if "execute_code" in self.tools else "",
         )
 
-    async def _guide(self, cut: CutCall, guidance: Guidance, where: _Where) -> ToolResult:
+    async def _guide(self, cut: CutCall, guidance: Guidance, record: AttemptRecord) -> ToolResult:
         text = render(guidance)
         if self.emit is not None:
             await self.emit(
                 GuidanceGiven(
-                    turn=where.turn,
-                    attempt=where.attempt,
+                    turn=record.turn,
+                    attempt=record.attempt,
                     call_id=cut.call.id,
                     name=cut.call.name,
                     template=guidance.template,
