@@ -30,6 +30,8 @@ from agentcore.testing.script import (
 __all__ = ["Gateway", "RecordedRequest", "Respond"]
 
 _READ_BYTES = 65_536
+_LATEST_SECONDS = 0.05
+"""How far behind its schedule a reply may run before the schedule is moved."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +71,8 @@ class Gateway:
     """How a drop shows itself."""
     streaming_header: tuple[str, str] | None = None
     """(name, value): tool arguments are held back until whole unless the value is in it."""
+    port: int = 0
+    """On loopback; 0 picks a free one."""
     requests: list[RecordedRequest] = field(default_factory=list)
     """All that came, in order."""
     base_url: str = ""
@@ -77,7 +81,7 @@ class Gateway:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> "Gateway":
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self.port)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         self.base_url = f"http://127.0.0.1:{port}/v1"
         await self._stack.enter_async_context(listener)
@@ -88,10 +92,6 @@ class Gateway:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.aclose()
-
-    async def serve_forever(self) -> None:
-        """Keep serving until cancelled, for a server of one's own in a terminal."""
-        await anyio.sleep_forever()
 
     async def _serve(self, connection: anyio.abc.SocketStream) -> None:
         self._connections += 1
@@ -118,8 +118,12 @@ class Gateway:
             headers=[*reply.headers.items(), ("transfer-encoding", "chunked")],
         )
         await _write(connection, protocol, head)
+        due = anyio.current_time()
         for step in reply.steps:
-            if not await self._perform(step, connection, protocol, request):
+            if isinstance(step, Pause):
+                # Against a schedule, so that a thousand short pauses take no longer than their sum.
+                due = max(due + step.seconds, anyio.current_time() - _LATEST_SECONDS)
+            if not await self._perform(step, due, connection, protocol, request):
                 return False
         await _write(connection, protocol, h11.EndOfMessage())
         return protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
@@ -144,11 +148,12 @@ class Gateway:
     async def _perform(
         self,
         step: Step,
+        due: float,
         connection: anyio.abc.SocketStream,
         protocol: h11.Connection,
         request: RecordedRequest,
     ) -> bool:
-        """Carry out a step; False when the connection is over."""
+        """Carry out a step, a pause until it is due; False when the connection is over."""
         match step:
             case Send(data, argument_bytes):
                 try:
@@ -158,8 +163,8 @@ class Gateway:
                     return False
                 request.sent_bytes += len(data)
                 request.argument_bytes += argument_bytes
-            case Pause(seconds):
-                request.hung_up = await _hung_up_within(connection, seconds)
+            case Pause():
+                request.hung_up = await _hung_up_before(connection, due)
                 return not request.hung_up
             case Reset():
                 raw: socket.socket = connection.extra(anyio.abc.SocketAttribute.raw_socket)
@@ -205,9 +210,9 @@ async def _write(
         await connection.send(data)
 
 
-async def _hung_up_within(connection: anyio.abc.SocketStream, seconds: float) -> bool:
+async def _hung_up_before(connection: anyio.abc.SocketStream, due: float) -> bool:
     """Wait, but notice at once when the client closes the connection."""
-    with anyio.move_on_after(seconds):
+    with anyio.CancelScope(deadline=due):
         try:
             await connection.receive(1)
         except (anyio.EndOfStream, anyio.BrokenResourceError):

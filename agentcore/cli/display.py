@@ -1,0 +1,95 @@
+"""A run on the terminal: one line that moves while something streams, one for what happened."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from agentcore.events import (
+    AttemptCut,
+    AttemptStarted,
+    GuidanceGiven,
+    OutputDiscarded,
+    ReasoningReceived,
+    RunEvent,
+    TextReceived,
+    ToolArgumentsReceived,
+    ToolFinished,
+    WaitStarted,
+)
+
+__all__ = ["Display", "size"]
+
+
+class Display:
+    """Give it to a run as `on_event`, inside its `with` block."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._at = ""
+        self._characters = 0
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.update(Text())
+        self._live.stop()
+
+    def __call__(self, event: RunEvent) -> None:
+        """Show one event."""
+        match event:
+            case AttemptStarted():
+                self._characters = 0
+                self._at = f"turn {event.turn}, attempt {event.attempt}"
+                cap = f"cap {event.output_limit:,} tokens" if event.output_limit else "no cap"
+                how = ", arguments streamed on request" if event.tool_streaming else ""
+                how += "" if event.streamed else ", plain (not streamed)"
+                self._say(f"{self._at}: {cap} ({event.limit_source}){how}", "dim")
+            case ToolArgumentsReceived():
+                self._move(f"{event.name}: {event.lines:,} lines, {size(event.received_bytes)}")
+            case TextReceived() | ReasoningReceived():
+                self._characters += len(event.text)
+                word = "text" if isinstance(event, TextReceived) else "reasoning"
+                self._move(f"{word}: {self._characters:,} characters")
+            case AttemptCut():
+                record = event.record
+                self._say(
+                    f"  ✗ {record.kind} after {record.seconds:.1f} s: {record.message} "
+                    f"[rule {record.rule}] → {record.decision}",
+                    "yellow",
+                )
+            case OutputDiscarded():
+                self._say(f"    {size(event.discarded_bytes)} dropped", "yellow")
+            case WaitStarted():
+                self._say(f"    waiting {event.seconds:.2f} s", "dim")
+                self._move(f"waiting {event.seconds:.2f} s")
+            case GuidanceGiven():
+                dropped = f", {size(event.dropped_bytes)} dropped" if event.dropped_bytes else ""
+                self._say(f"  → guidance {event.template!r} for {event.name}{dropped}", "cyan")
+            case ToolFinished():
+                mark, style = ("✗", "red") if event.is_error else ("✓", "green")
+                first = event.content.splitlines()[0] if event.content else ""
+                self._say(f"  {mark} {event.name}: {first[:100]}", style)
+            case _:
+                pass
+
+    def _say(self, line: str, style: str) -> None:
+        self._console.print(Text(line, style=style))
+
+    def _move(self, what: str) -> None:
+        self._live.update(Text(f"  {self._at} · {what}"))
+
+
+def size(count: int) -> str:
+    """Bytes for a person: `56 KB`."""
+    return f"{count:,} B" if count < 1_000 else f"{count / 1_000:,.0f} KB"
