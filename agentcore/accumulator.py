@@ -359,7 +359,8 @@ def judge(
     cause = _cause(
         partial,
         finish_reason=finish_reason,
-        terminal=finish_reason in _COMPLETE_REASONS or (done and done_is_terminal),
+        terminal=finish_reason in _COMPLETE_REASONS
+        or (done and done_is_terminal and failure is None),
         failure=failure,
         cap_reached=bool(output_limit and usage and usage.output_tokens >= output_limit),
         no_argument_tools=no_argument_tools,

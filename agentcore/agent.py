@@ -4,8 +4,8 @@ import os
 import random
 import string
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from pathlib import Path
@@ -223,16 +223,22 @@ class Agent:
                 except Exception as error:
                     failure.append(error)
 
-        async def events() -> AsyncIterator[RunEvent]:
+        async def events() -> AsyncGenerator[RunEvent, None]:
             async for event in receive:
                 yield event
             if failure:
                 raise failure[0]
 
-        async with receive, anyio.create_task_group() as tasks:
+        error_inside: Exception | None = None
+        async with receive, aclosing(events()) as iterator, anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            yield EventStream(_receive=events(), _result=outcome)
+            try:
+                yield EventStream(_receive=iterator, _result=outcome)
+            except Exception as error:  # raised below, outside: a task group would wrap it
+                error_inside = error
             tasks.cancel_scope.cancel()
+        if error_inside is not None:
+            raise error_inside
 
     def _opening(self, prompt: str, messages: Sequence[Message]) -> list[Message]:
         conversation = list(messages)
@@ -285,7 +291,6 @@ class _Run:
         agent = self.agent
         adapter, model = resolve_model(agent.model, agent.adapter)
         _check_cap(agent.max_output_tokens)
-        _key_of(adapter)
         request = Request(
             model=model,
             family=family_of(model),

@@ -574,6 +574,14 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         status_class=4,
     ),
     ErrorRule(
+        name="garbage-in-stream",
+        kind=ErrorKind.SERVER_ERROR,
+        strength=_DEFAULT,
+        why="a proxy's page or half an event where an event was due",
+        surfaces=(Surface.SSE,),
+        phrases=(r"\A\s*<(?:!doctype|html)", r"\A\s*[\[{]"),
+    ),
+    ErrorRule(
         name="server-error-type",
         kind=ErrorKind.SERVER_ERROR,
         strength=_DEFAULT,

@@ -46,6 +46,10 @@ class Client:
         self._sdk: dict[tuple[str, str], openai.AsyncOpenAI] = {}
 
     async def __aenter__(self) -> "Client":
+        # Loading the SDK takes 0.3 s: `import agentcore` does not pay for it, and no clock that
+        # watches a request may either.
+        import openai  # noqa: F401
+
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -80,8 +84,12 @@ class Client:
                     pass
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
-                await blocks.aclose()
                 await response.aclose()
+                # Run out the generators inside the SDK's HTTP stack: left suspended they would be
+                # finished by the garbage collector, which trio rightly warns of.
+                with suppress(RequestFailed):
+                    async for _ in blocks:
+                        pass
 
     async def _post(
         self, wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
@@ -123,8 +131,9 @@ class Client:
             )
         sdk = self._sdk.get((base_url, key))
         if sdk is None:
+            # The SDK insists on some key; the header that goes out is always our own.
             sdk = self._sdk[base_url, key] = openai.AsyncOpenAI(
-                api_key=key, base_url=base_url, http_client=self._http, max_retries=0
+                api_key=key or "none", base_url=base_url, http_client=self._http, max_retries=0
             )
         return sdk
 

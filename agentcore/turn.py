@@ -171,6 +171,7 @@ class Turn:
     # --- one attempt ------------------------------------------------------------------------
 
     async def _send(self) -> _Attempt:
+        key = self.key()
         wire = self.adapter.encode(self.request)
         limit = wire.output_limit
         await self._tell(
@@ -199,7 +200,7 @@ class Turn:
         with anyio.CancelScope(deadline=silence.deadline) as scope:
             try:
                 async with self.client.send(
-                    wire, adapter=self.adapter, key=self.key(), clocks=self.clocks
+                    wire, adapter=self.adapter, key=key, clocks=self.clocks
                 ) as blocks:
                     attempt.began = True
                     silence.opened(anyio.current_time())

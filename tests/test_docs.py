@@ -1,0 +1,68 @@
+"""Every Python block of the README and the docs runs, and every link between the files leads on."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+import agentcore
+from agentcore import Local
+from agentcore.testing import Answer, Send, stream
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def blocks() -> Iterator[Any]:
+    for page in PAGES:
+        for number, block in enumerate(BLOCK.findall(page.read_text()), 1):
+            yield pytest.param(page, block, id=f"{page.name}-{number}")
+
+
+def offline(*_: object) -> httpx2.MockTransport:
+    """An endpoint in process: every program of the docs meets a model that just answers."""
+
+    def handle(_: httpx2.Request) -> httpx2.Response:
+        steps = stream(Answer(text="The plan is written.")).steps
+        body = b"".join(step.data for step in steps if isinstance(step, Send))
+        return httpx2.Response(200, content=body)
+
+    return httpx2.MockTransport(handle)
+
+
+@pytest.mark.parametrize(("page", "block"), list(blocks()))
+def test_a_block_runs(
+    page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Offline(agentcore.Agent):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{"transport": offline(), **options})
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(agentcore, "Agent", Offline)
+    for name in ("OPENROUTER_API_KEY", "OPENAI_API_KEY", "GATEWAY_KEY"):
+        monkeypatch.setenv(name, "sk-docs")
+    exec(compile(block, f"{page.name}", "exec"), {"__name__": "__docs__"})
+
+
+def test_the_readmes_provider_is_ten_lines_and_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = next(b for b in BLOCK.findall((ROOT / "README.md").read_text()) if "class Gateway" in b)
+    assert len([line for line in block.splitlines() if line.strip()]) <= 10
+    space: dict[str, Any] = {}
+    exec(block, space)
+    monkeypatch.setenv("GATEWAY_KEY", "sk-docs")
+    agent = agentcore.Agent("claude-opus-4.6", adapter=space["Gateway"](), transport=offline())
+    assert agent.run_sync("Go on.").text == "The plan is written."
+    assert isinstance(space["Gateway"](), agentcore.ProviderAdapter)
+    assert not isinstance(space["Gateway"](), Local)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_the_files_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
