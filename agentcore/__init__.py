@@ -1,6 +1,6 @@
 """The tool loop for agents that write large files through gateways that drop connections."""
 
-from agentcore.agent import Agent, EventStream, Limits, RunResult
+from agentcore.agent import Agent, EventStream
 from agentcore.classification import (
     Classification,
     CutCause,
@@ -17,6 +17,7 @@ from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message, Usage, dump_messages, load_messages
 from agentcore.providers import Local, OpenAI, OpenRouter, ProviderAdapter
 from agentcore.retry import Backoff, Policy
+from agentcore.run import Limits, RunResult
 from agentcore.tools.base import Tool, ToolContext, ToolResult, tool
 
 __all__ = [

@@ -8,6 +8,7 @@ eight-minute write must never be killed; a stream that only pings must be, in th
 from dataclasses import dataclass, replace
 
 from agentcore.classification import CutCause
+from agentcore.errors import ConfigurationError
 from agentcore.facts import Phase
 
 __all__ = ["Clocks", "Silence"]
@@ -44,7 +45,9 @@ class Clocks:
         for name in self.__slots__:
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ValueError(f"Clocks({name}={value!r}): a limit in seconds must be above 0")
+                raise ConfigurationError(
+                    f"Clocks({name}={value!r}): a limit in seconds must be above 0"
+                )
 
     def for_plain_answer(self) -> "Clocks":
         """The clocks of a plain answer, which is silent until it is whole."""
@@ -105,6 +108,11 @@ class Silence:
         """Something that bears content arrived."""
         self._content_at = now
         self.phase = phase
+
+    def excuse(self, seconds: float) -> None:
+        """Time in which nobody was listening to the stream: it counts as silence on no clock."""
+        self._bytes_at += seconds
+        self._content_at += seconds
 
     @property
     def deadline(self) -> float:

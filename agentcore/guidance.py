@@ -6,12 +6,15 @@ nothing in them is ever evaluated.
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+
+from agentcore.classification import ErrorKind
 
 if TYPE_CHECKING:
     import jinja2
 
 __all__ = [
+    "ADVICE",
     "CapGuidance",
     "Guidance",
     "MalformedGuidance",
@@ -116,6 +119,31 @@ def render(variables: Guidance | StoppedText) -> str:
 def suggest_lines(smallest_cut: int) -> int:
     """Lines for the next section: half of the smallest amount that failed, from 50 to 400."""
     return max(MIN_SECTION_LINES, min(MAX_SECTION_LINES, smallest_cut // 2))
+
+
+ADVICE: Final[dict[ErrorKind | None, str]] = {
+    None: "look at the conversation in RunError.messages, and raise the limit if it was progress.",
+    ErrorKind.CONNECTION: "choose an endpoint that streams tool arguments or keeps its connections "
+    "longer, or ask for smaller sections; then go on with RunError.messages.",
+    ErrorKind.TIMEOUT: "choose an endpoint that streams tool arguments, raise the clock that ran "
+    "out (Clocks), or ask for less reasoning; then go on with RunError.messages.",
+    ErrorKind.TRUNCATED: "raise max_output_tokens if the model allows it, or ask for smaller "
+    "sections; then go on with RunError.messages.",
+    ErrorKind.OVERLOADED: "wait, or choose another model or provider.",
+    ErrorKind.SERVER_ERROR: "try again later, or choose another provider.",
+    ErrorKind.RATE_LIMIT: "wait, lower the rate, or use a key with a higher limit.",
+    ErrorKind.QUOTA: "add credit or raise the plan's limit; waiting seconds does not help.",
+    ErrorKind.AUTH: "check the key, its permissions and the account's region.",
+    ErrorKind.NOT_FOUND: "check the model id and the base URL.",
+    ErrorKind.CONTEXT_OVERFLOW: "shorten the conversation (Agent(history=…)) or choose a model "
+    "with a larger window.",
+    ErrorKind.OUTPUT_LIMIT: "set a smaller max_output_tokens.",
+    ErrorKind.CONTENT_POLICY: "change the prompt, or choose another model.",
+    ErrorKind.INVALID_REQUEST: "correct what the endpoint names; the same request fails again.",
+    ErrorKind.REQUEST_TOO_LARGE: "send less: shorten the conversation or split the task.",
+    ErrorKind.UNKNOWN: "look at the message above; if it passes with time, run again.",
+}
+"""What a person can do about a stop, by the kind of the last failure."""
 
 
 @cache

@@ -118,7 +118,7 @@ def decide(
     if failure.cause is CutCause.CAPPED:
         return Stop(reason=f"the answer reached the output cap of {failure.output_limit} tokens")
     if not kind.is_transient:
-        return Stop(reason=f"{kind} does not pass with time")
+        return Stop(reason=f"a failure of kind {kind} does not pass with time")
     return _retry(failure, budget, policy, roll)
 
 

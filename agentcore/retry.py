@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from agentcore.errors import ConfigurationError
+
 __all__ = ["Backoff", "Budget", "Policy"]
 
 
@@ -16,7 +18,7 @@ class Backoff:
 
     def __post_init__(self) -> None:
         if not 0 <= self.first <= self.cap:
-            raise ValueError(
+            raise ConfigurationError(
                 f"Backoff(first={self.first!r}, cap={self.cap!r}): 0 <= first <= cap must hold"
             )
 
@@ -48,11 +50,15 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.max_attempts < 1:
-            raise ValueError(f"Policy(max_attempts={self.max_attempts!r}): must be at least 1")
+            raise ConfigurationError(
+                f"Policy(max_attempts={self.max_attempts!r}): must be at least 1"
+            )
         for name in ("max_seconds", "max_discarded_tokens"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise ValueError(f"Policy({name}={value!r}): must be above 0, or None for no limit")
+                raise ConfigurationError(
+                    f"Policy({name}={value!r}): must be above 0, or None for no limit"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ is decided by `recovery.decide`. This module only carries out: it sends, reads, 
 """
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -217,6 +218,7 @@ class Turn:
         accumulator, silence = attempt.accumulator, attempt.silence
         decoder = SSEDecoder()
         unframed: list[bytes] | None = []
+        last_call = math.inf
         async for block in blocks:
             now = anyio.current_time()
             attempt.received_bytes += len(block)
@@ -228,18 +230,23 @@ class Turn:
                 # Until the first event this may still turn out to be no stream at all.
                 unframed.append(block)
                 unframed = None if events or decoder.comments else unframed
-            scope.deadline = silence.deadline
-            if accumulator.finish_reason:
-                scope.deadline = min(scope.deadline, now + _AFTER_FINISH_SECONDS)
-            await self._tell_news(accumulator)
+            if self.emit is not None:
+                # A slow display is not a silent stream.
+                scope.deadline = math.inf
+                await self._tell_news(accumulator, self.emit)
+                silence.excuse(anyio.current_time() - now)
             if accumulator.done or accumulator.error is not None:
                 return
+            if accumulator.finish_reason:
+                last_call = min(last_call, now + _AFTER_FINISH_SECONDS)
+            scope.deadline = min(silence.deadline, last_call)
         for event in decoder.finish():
             unframed = None
             self._feed(event, attempt, anyio.current_time())
         if unframed:
             self._feed_whole(b"".join(unframed), attempt)
-        await self._tell_news(accumulator)
+        if self.emit is not None:
+            await self._tell_news(accumulator, self.emit)
 
     def _feed(self, event: ServerSentEvent, attempt: _Attempt, now: float) -> None:
         if event.data == b"[DONE]":
@@ -396,16 +403,17 @@ class Turn:
         if self.emit is not None:
             await self.emit(event())
 
-    async def _tell_news(self, accumulator: Accumulator) -> None:
-        if self.emit is None or (news := accumulator.news()) is None:
+    async def _tell_news(self, accumulator: Accumulator, emit: Emit) -> None:
+        news = accumulator.news()
+        if news is None:
             return
         at = {"turn": self.number, "attempt": self.attempt}
         if news.reasoning:
-            await self.emit(ReasoningReceived(**at, text=news.reasoning))
+            await emit(ReasoningReceived(**at, text=news.reasoning))
         if news.text:
-            await self.emit(TextReceived(**at, text=news.text))
+            await emit(TextReceived(**at, text=news.text))
         for call in news.calls:
-            await self.emit(
+            await emit(
                 ToolArgumentsReceived(
                     **at,
                     position=call.position,

@@ -7,11 +7,12 @@ import anyio
 import typer
 from rich.console import Console
 
-from agentcore.agent import Agent, RunResult
+from agentcore.agent import Agent
 from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import Display
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.providers import PROVIDERS, ProviderAdapter
+from agentcore.run import RunResult
 from agentcore.testing import Gateway, ScriptedModel, stream
 from agentcore.tools import BUILTIN_TOOLS, Tool
 
