@@ -482,7 +482,7 @@ def _call_delta(call: JsonObject) -> ToolCallDelta:
 def _usage(usage: JsonObject) -> Usage:
     def count(source: JsonValue, name: str) -> int:
         value = source.get(name) if isinstance(source, dict) else None
-        return int(value) if isinstance(value, (int, float)) and value >= 0 else 0
+        return int(value) if isinstance(value, (int, float)) and 0 <= value < 1e15 else 0
 
     return Usage(
         input_tokens=count(usage, "prompt_tokens"),
