@@ -196,7 +196,15 @@ def _digest(path: Path) -> str:
 
 def _table(outcomes: list[Outcome]) -> Table:
     table = Table(box=SIMPLE)
-    for name in ("", "attempts", "kinds", "seconds", "sent twice", "sha256 expected / got", ""):
+    for name in (
+        "scene",
+        "attempts",
+        "kinds",
+        "seconds",
+        "sent twice",
+        "sha256 expected / got",
+        "",
+    ):
         numeric = name in ("attempts", "seconds", "sent twice")
         table.add_column(name, justify="right" if numeric else "left")
     for outcome in outcomes:

@@ -30,6 +30,7 @@ class Display:
         self._console = console
         self._live = Live(console=console, refresh_per_second=8, transient=True)
         self._at = ""
+        self._settings = ""
         self._characters = 0
 
     def __enter__(self) -> Self:
@@ -51,10 +52,10 @@ class Display:
             case AttemptStarted():
                 self._characters = 0
                 self._at = f"turn {event.turn}, attempt {event.attempt}"
-                cap = f"cap {event.output_limit:,} tokens" if event.output_limit else "no cap"
-                how = ", arguments streamed on request" if event.tool_streaming else ""
-                how += "" if event.streamed else ", plain (not streamed)"
-                self._say(f"{self._at}: {cap} ({event.limit_source}){how}", "dim")
+                settings = _settings(event)
+                told = "" if settings == self._settings else f": {settings}"
+                self._settings = settings
+                self._say(f"{self._at}{told}", "dim")
             case ToolArgumentsReceived():
                 self._move(f"{event.name}: {event.lines:,} lines, {size(event.received_bytes)}")
             case TextReceived() | ReasoningReceived():
@@ -88,6 +89,17 @@ class Display:
 
     def _move(self, what: str) -> None:
         self._live.update(Text(f"  {self._at} · {what}"))
+
+
+def _settings(event: AttemptStarted) -> str:
+    """What the request asks for, told again only when it changes."""
+    cap = f"cap {event.output_limit:,} tokens" if event.output_limit else "no cap"
+    parts = [f"{event.model}, {cap} ({event.limit_source})"]
+    if event.tool_streaming:
+        parts.append("tool arguments streamed on request")
+    if not event.streamed:
+        parts.append("plain, not streamed")
+    return ", ".join(parts)
 
 
 def size(count: int) -> str:
