@@ -214,6 +214,8 @@ class Accumulator:
     def partial(self, new_id: Callable[[], str], taken: Collection[str] = ()) -> Partial:
         """All that came, with an id for every call that came without one or with one in use.
 
+        A call whose name had not come is left out: no tool can answer it, and no history hold it.
+
         Args:
             new_id: Makes an id.
             taken: Ids that the conversation has already used: strict endpoints refuse an id twice.
@@ -221,6 +223,8 @@ class Accumulator:
         used = set(taken)
         calls: list[ToolCall] = []
         for call in self._calls:
+            if not call.name:
+                continue
             id_ = call.id
             while not id_ or id_ in used:
                 id_ = new_id()

@@ -195,7 +195,7 @@ def _digest(path: Path) -> str:
 
 
 def _table(outcomes: list[Outcome]) -> Table:
-    table = Table(box=SIMPLE)
+    table = Table(box=SIMPLE, pad_edge=False)
     for name in (
         "scene",
         "attempts",
@@ -206,7 +206,7 @@ def _table(outcomes: list[Outcome]) -> Table:
         "",
     ):
         numeric = name in ("attempts", "seconds", "sent twice")
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for outcome in outcomes:
         kinds = [str(record.kind) for record in outcome.attempts if record.kind is not None]
         counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))

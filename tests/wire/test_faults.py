@@ -1,22 +1,24 @@
 """What the loop does about each way in which a real connection fails."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from typing_extensions import override
 
-from agentcore import Agent, Clocks, ErrorKind, Local, OpenRouter, Policy
+from agentcore import Agent, Clocks, ErrorKind, Local, OpenRouter, Policy, RunEvent
 from agentcore.events import (
     AttemptCut,
     AttemptStarted,
     OutputDiscarded,
+    StreamEvent,
     TextReceived,
     WaitStarted,
 )
-from agentcore.messages import Usage
+from agentcore.messages import JsonObject, Usage
 from agentcore.testing import (
     CLEAN_END,
     FIN,
@@ -194,6 +196,43 @@ async def test_a_whole_answer_where_a_stream_was_asked_for_is_taken(play: "Playe
     assert played.attempts == [("complete", None, "accept")]
     assert played.result is not None
     assert played.result.text == ANSWER.text
+
+
+async def test_a_slow_display_is_not_a_silent_stream(tmp_path: Path) -> None:
+    async def slow(_: RunEvent) -> None:
+        await anyio.sleep(0.3)
+
+    pieces = stream(ANSWER, piece=8, pace=0.01)
+    async with Gateway(respond=lambda _: pieces) as gateway:
+        agent = Agent(
+            "m",
+            adapter=Local(base_url=gateway.base_url),
+            workspace=tmp_path,
+            clocks=Clocks(transport=0.2, first_event=0.2, text=0.2),
+        )
+        result = await agent.run("Go on.", on_event=slow)
+    assert [record.outcome for record in result.attempts] == ["complete"]
+
+
+async def test_a_call_whose_name_never_came_leaves_no_trace(play: "Player") -> None:
+    unnamed = Send(b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c"}]}}]}\n\n')
+    played = await play([Reply(steps=(unnamed, *RESET))] * 2 + [GOOD])
+    assert [decision for *_, decision in played.attempts] == ["retry", "retry", "accept"]
+
+
+async def test_a_fault_in_an_adapter_closes_the_connection_and_surfaces(tmp_path: Path) -> None:
+    class Faulty(Local):
+        @override
+        def decode(self, event_name: str, chunk: JsonObject) -> Iterable[StreamEvent]:
+            raise ZeroDivisionError("in the adapter")
+
+    slow = stream(ANSWER, piece=2, pace=0.05)
+    async with Gateway(respond=lambda _: slow) as gateway:
+        agent = Agent("m", adapter=Faulty(base_url=gateway.base_url), workspace=tmp_path)
+        with pytest.raises(ZeroDivisionError, match="in the adapter"):
+            await agent.run("Go on.")
+        await anyio.sleep(0.1)
+        assert gateway.requests[0].hung_up
 
 
 async def test_retry_after_is_obeyed(play: "Player") -> None:
