@@ -128,7 +128,7 @@ class Agent:
 
     async def run(
         self,
-        prompt: str,
+        prompt: str | None = None,
         *,
         messages: Sequence[Message] = (),
         on_event: Listener | None = None,
@@ -136,7 +136,7 @@ class Agent:
         """Carry a prompt to its end.
 
         Args:
-            prompt: What the person says.
+            prompt: What the person says; None goes on with `messages` as they are.
             messages: A conversation to go on with, as a result or a `RunError` holds it.
             on_event: Gets every event. If it raises it is detached, with a warning.
 
@@ -157,7 +157,7 @@ class Agent:
 
     def run_sync(
         self,
-        prompt: str,
+        prompt: str | None = None,
         *,
         messages: Sequence[Message] = (),
         on_event: Listener | None = None,
@@ -171,7 +171,7 @@ class Agent:
 
     @asynccontextmanager
     async def stream(
-        self, prompt: str, *, messages: Sequence[Message] = ()
+        self, prompt: str | None = None, *, messages: Sequence[Message] = ()
     ) -> AsyncIterator[EventStream]:
         """Run, and iterate over the events: `async with agent.stream(prompt) as events`.
 
@@ -219,11 +219,15 @@ class Agent:
             history=self.history,
         )
 
-    def _opening(self, prompt: str, messages: Sequence[Message]) -> list[Message]:
+    def _opening(self, prompt: str | None, messages: Sequence[Message]) -> list[Message]:
         conversation = list(messages)
         if self.system and not any(isinstance(m, SystemMessage) for m in conversation):
             conversation.insert(0, SystemMessage(content=self.system))
-        return [*conversation, UserMessage(content=prompt)]
+        if prompt is not None:
+            conversation.append(UserMessage(content=prompt))
+        if not conversation:
+            raise ConfigurationError("run(): give a prompt, or messages to go on with")
+        return conversation
 
 
 def _checked_workspace(workspace: str | os.PathLike[str]) -> Path:

@@ -8,6 +8,7 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -33,12 +34,11 @@ from agentcore.tools.base import InvalidArguments, Resume, Tool, ToolContext, To
 __all__ = ["Dispatched", "Dispatcher"]
 
 MAX_RESULT_BYTES: Final = 32_768
+NOTE_BYTES: Final = 64
+"""Of them, for the note that something was left out."""
 HEAD_SHARE: Final = 0.4
 MAX_ERROR_BYTES: Final = 2_048
-
-MAX_CUTS_IN_A_ROW: Final = {"sections": 3, "cap": 3, "malformed": 3, "silence": 2}
-"""How often each guidance is given while nothing of a text gets through; the next cut stops the
-run. Silence stops earlier: there is no smaller step to propose, and each round is paid in full."""
+HINT: Final = "\nThe same call failed before with the same arguments: change them."
 
 HINT_AT: Final = 2
 REFUSE_AT: Final = 3
@@ -71,8 +71,8 @@ class Dispatcher:
     """(tool, arguments) → how often that very call failed."""
     _cuts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(tool, target) → cuts in a row that brought nothing."""
-    _smallest_cut: dict[str, int] = field(default_factory=dict)
-    """Tool → the smallest number of lines that did not get through."""
+    _smallest_cut: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(tool, target) → the smallest number of lines that did not get through."""
     _written: set[str] = field(default_factory=set)
     """Targets that this run has written: an append to one of them goes on with our own text."""
 
@@ -192,8 +192,7 @@ class Dispatcher:
             return result
         self._failures[key] = failed
         if failed == HINT_AT:
-            hint = "\nThe same call failed before with the same arguments: change them."
-            result = replace(result, content=result.content + hint)
+            result = replace(result, content=result.content + HINT)
         return result
 
     async def _call(self, call: ToolCall) -> ToolResult:
@@ -215,9 +214,9 @@ class Dispatcher:
     def _succeeded(self, call: ToolCall, result: ToolResult) -> None:
         del self._failures[call.name, call.arguments]
         tool = self.tools[call.name]
+        self._cuts.pop((call.name, ""), None)
         for target in _values(call, tool.writes):
             self._cuts.pop((call.name, target), None)
-            self._cuts.pop((call.name, ""), None)
             if result.changed:
                 self._written.add(target)
 
@@ -233,10 +232,10 @@ class Dispatcher:
         self._cuts[cut.call.name, target] = level
         lines = cut.received_lines
         if cut.received_bytes:
-            lines = min(lines, self._smallest_cut.get(cut.call.name, lines))
-            self._smallest_cut[cut.call.name] = lines
+            lines = min(lines, self._smallest_cut.get((cut.call.name, target), lines))
+            self._smallest_cut[cut.call.name, target] = lines
         kind = _guidance_for(cause, cut)
-        if level > MAX_CUTS_IN_A_ROW[kind.template]:
+        if level > kind.max_in_a_row:
             stops.append(
                 f"{level} cuts in a row in {cut.call.name}, and nothing of its text got through"
             )
@@ -271,10 +270,13 @@ class Dispatcher:
         return ToolResult(content=text, is_error=True)
 
     def _resume(self, cut: CutCall, tool: Tool | None, target: str) -> Resume:
-        for hook in tool.resume_hooks if tool is not None else ():
-            resume = hook(self.context, cut.fields, target in self._written)
-            if resume is not None:
-                return resume
+        resume: Resume | None = None
+        if tool is not None and tool.resume_hook is not None:
+            # A hook may raise anything; guidance is worth giving without it.
+            with suppress(Exception):
+                resume = tool.resume_hook(self.context, cut.fields, target in self._written)
+        if resume is not None:
+            return resume
         return Resume(on_disk="Nothing of it was stored.", next_call="")
 
 
@@ -314,8 +316,9 @@ def _values(call: ToolCall, parameter: str) -> set[str]:
 
 def _error(text: str) -> ToolResult:
     encoded = text.encode(errors="replace")
-    if len(encoded) > MAX_ERROR_BYTES:
-        text = encoded[: MAX_ERROR_BYTES - 3].decode(errors="ignore") + "…"
+    room = MAX_ERROR_BYTES - len(HINT)
+    if len(encoded) > room:
+        text = encoded[: room - len("…".encode())].decode(errors="ignore") + "…"
     return ToolResult(content=text, is_error=True)
 
 
@@ -324,8 +327,9 @@ def _cap(text: str) -> str:
     encoded = text.encode(errors="replace")
     if len(encoded) <= MAX_RESULT_BYTES:
         return text
-    head = encoded[: int(MAX_RESULT_BYTES * HEAD_SHARE)].decode(errors="ignore")
-    tail = encoded[-int(MAX_RESULT_BYTES * (1 - HEAD_SHARE)) :].decode(errors="ignore")
+    room = MAX_RESULT_BYTES - NOTE_BYTES
+    head = encoded[: int(room * HEAD_SHARE)].decode(errors="ignore")
+    tail = encoded[-int(room * (1 - HEAD_SHARE)) :].decode(errors="ignore")
     head = head[: head.rfind("\n") + 1] or head
     tail = tail[tail.find("\n") + 1 :] or tail
     left_out = len(encoded) - len(head.encode()) - len(tail.encode())

@@ -144,7 +144,7 @@ class AttemptStarted(_RunEvent):
     output_limit: int | None
     """Tokens: the cap that is sent; None for none."""
     limit_source: str
-    """Where the cap comes from: `user`, `learned`, `catalog`, `family` or `none`."""
+    """Where the cap comes from: `user`, `learned`, `family` or `none`."""
     streamed: bool
     tool_streaming: bool
     """The endpoint is told to stream tool arguments."""

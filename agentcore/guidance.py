@@ -32,6 +32,10 @@ TEMPLATE_SUFFIX = ".md.jinja"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CutGuidance:
+    template: ClassVar[str]
+    """Name of its file, without the suffix."""
+    max_in_a_row: ClassVar[int] = 3
+    """How often it is given while nothing of a text gets through; the next cut stops the run."""
     tool: str
     """Name of the tool whose call was cut."""
     target: str
@@ -73,6 +77,8 @@ class SilenceGuidance(_CutGuidance):
     """No argument had arrived: the silence is what was cut, so think less and plan first."""
 
     template: ClassVar[str] = "silence"
+    max_in_a_row: ClassVar[int] = 2
+    # There is no smaller step to propose, and each round is paid in full.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

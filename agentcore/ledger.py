@@ -9,7 +9,7 @@ from agentcore.messages import Usage
 __all__ = ["AttemptRecord", "Decision", "LimitSource", "estimate_tokens"]
 
 Decision: TypeAlias = Literal["accept", "retry", "adjust", "keep", "stop"]
-LimitSource: TypeAlias = Literal["user", "learned", "catalog", "family", "none"]
+LimitSource: TypeAlias = Literal["user", "learned", "family", "none"]
 
 
 def estimate_tokens(size_bytes: int) -> int:

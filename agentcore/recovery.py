@@ -46,7 +46,7 @@ class Failure:
     adjustments: Adjustments
     """Those that the failed request was made with."""
     added_fields: frozenset[str] = frozenset()
-    """Payload fields and headers that we added, not the user."""
+    """Payload fields that we added, not the user."""
     output_limit: int | None = None
     """Tokens: the cap that was sent."""
     tool_streaming: bool = False
@@ -137,7 +137,8 @@ def _worth_keeping(
         return Keep(reason=exhausted)
     next_is_last = budget.failures == policy.max_attempts - 1
     if next_is_last and any(_same_cut(failure, other) for other in earlier):
-        return Keep(reason="the same call was cut twice: the last attempt would repeat it")
+        tool = failure.partial.calls[-1].name
+        return Keep(reason=f"a call of {tool} was cut twice: the last attempt would repeat it")
     return None
 
 

@@ -38,7 +38,7 @@ LearnedLimits: TypeAlias = dict[tuple[str, str], int]
 class Limits:
     """When a run ends although the model would go on."""
 
-    idle_turns: int = 25
+    idle_turns: int = 50
     """Turns in a row that wrote nothing new. Sixty sections of a file are progress, not a loop."""
     seconds: float | None = None
     """For the whole run; None for no limit."""
@@ -59,7 +59,7 @@ class RunResult:
     text: str
     """The model's last answer."""
     messages: tuple[Message, ...]
-    """The whole conversation; go on with `settings.run(prompt, messages=result.messages)`."""
+    """The whole conversation; go on with `agent.run(prompt, messages=result.messages)`."""
     usage: Usage
     """Tokens of all attempts, as far as the endpoint reported them."""
     attempts: tuple[AttemptRecord, ...]

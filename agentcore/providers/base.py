@@ -201,20 +201,20 @@ class ProviderAdapter:
         return request.family.cap_parameter
 
     def output_limit(self, request: Request) -> OutputLimit:
-        """The cap for this request: the user's, else learned, else the family's, else none.
+        """The cap for this request: the user's, else the family's, else none.
 
-        It is clamped to the window minus the estimated prompt, so that the sum is never refused.
+        A smaller one that the endpoint named when it refused ours goes before either; and the cap
+        is clamped to the window minus the estimated prompt, so that the sum is never refused.
         """
         family = request.family
         candidates: tuple[tuple[int | None, LimitSource], ...] = (
             (request.max_output_tokens, "user"),
-            (request.learned_output_tokens, "learned"),
             (family.max_output_tokens if self.capabilities.family_limits else None, "family"),
         )
         tokens, source = next((c for c in candidates if c[0] is not None), (None, "none"))
-        corrected = request.adjustments.output_limit
-        if corrected is not None and (tokens is None or corrected < tokens):
-            tokens, source = corrected, "learned"
+        for learned in (request.learned_output_tokens, request.adjustments.output_limit):
+            if learned is not None and (tokens is None or learned < tokens):
+                tokens, source = learned, "learned"
         if tokens is not None and family.context_window_tokens and self.capabilities.family_limits:
             prompt = int(estimate_tokens(request.prompt_bytes) * PROMPT_MARGIN)
             tokens = max(1, min(tokens, family.context_window_tokens - prompt))

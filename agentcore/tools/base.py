@@ -6,8 +6,9 @@ validates what the model sends. A failed call is a `ToolResult(is_error=True)`, 
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, TypeAlias, get_type_hints, overload
 
 import anyio.to_thread
@@ -62,7 +63,7 @@ ToolFunction: TypeAlias = Callable[..., Any]
 ResumeHook: TypeAlias = Callable[[ToolContext, Mapping[str, JsonValue], bool], Resume | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Tool:
     """A function that a model can call. Made by `@tool`."""
 
@@ -85,8 +86,8 @@ class Tool:
     """False: it can do whatever this process can, and must be allowed by name."""
     alone: bool = False
     """A call waits for all before it, and all after it wait for it: it may touch anything."""
-    resume_hooks: list[ResumeHook] = field(default_factory=list)
-    """Set by `resume`; at most one."""
+    resume_hook: ResumeHook | None = None
+    """Set by `resume`."""
 
     @property
     def spec(self) -> ToolSpec:
@@ -102,9 +103,9 @@ class Tool:
         """Register how a cut call goes on: `(context, closed_fields, ours) -> Resume | None`.
 
         `ours` is True when this run has written the same target before. Guidance tells the model
-        what the hook finds; it must not change anything and must not raise.
+        what the hook finds. It must not change anything; if it raises, nothing is told.
         """
-        self.resume_hooks[:] = [hook]
+        self.resume_hook = hook
         return hook
 
     def validate(self, fields: Mapping[str, JsonValue]) -> dict[str, Any]:
@@ -133,7 +134,8 @@ class Tool:
         if inspect.iscoroutinefunction(self.function):
             result = await self.function(**keywords)
         else:
-            result = await anyio.to_thread.run_sync(lambda: self.function(**keywords))
+            # In a tuple: trio takes no bare coroutine from a thread.
+            (result,) = await anyio.to_thread.run_sync(lambda: (self.function(**keywords),))
             if isinstance(result, Awaitable):
                 result = await result
         return result if isinstance(result, ToolResult) else ToolResult(content=_as_text(result))
@@ -208,12 +210,6 @@ def tool(
 
 def _parameters(tool_name: str, function: ToolFunction) -> tuple[dict[str, tuple[Any, Any]], str]:
     """Annotation and default of each parameter that the model fills, and the context's name."""
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise ConfigurationError(
-            f"tool {tool_name!r}: an annotation cannot be resolved ({error}); import it at run time"
-        ) from error
     parameters: dict[str, tuple[Any, Any]] = {}
     context_parameter = ""
     for parameter in inspect.signature(function).parameters.values():
@@ -222,17 +218,31 @@ def _parameters(tool_name: str, function: ToolFunction) -> tuple[dict[str, tuple
                 f"tool {tool_name!r}: parameter {parameter} cannot be called by name; "
                 "a model sends named arguments only"
             )
-        if parameter.name not in hints:
-            raise ConfigurationError(
-                f"tool {tool_name!r}: parameter {parameter.name!r} has no annotation; "
-                "the model is told its type"
-            )
-        if hints[parameter.name] is ToolContext:
+        annotation = _annotation(tool_name, function, parameter)
+        if annotation is ToolContext:
             context_parameter = parameter.name
         else:
             default = ... if parameter.default is parameter.empty else parameter.default
-            parameters[parameter.name] = (hints[parameter.name], default)
+            parameters[parameter.name] = (annotation, default)
     return parameters, context_parameter
+
+
+def _annotation(tool_name: str, function: ToolFunction, parameter: inspect.Parameter) -> Any:
+    """A parameter's annotation, names in it resolved. One by one, so that an error names it."""
+    if parameter.annotation is parameter.empty:
+        raise ConfigurationError(
+            f"tool {tool_name!r}: parameter {parameter.name!r} has no annotation; "
+            "the model is told its type"
+        )
+    holder = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        return get_type_hints(holder, names, include_extras=True)[parameter.name]
+    except Exception as error:  # an annotation may be any expression, and raise anything
+        raise ConfigurationError(
+            f"tool {tool_name!r}: the annotation of parameter {parameter.name!r} cannot be "
+            f"resolved ({_first_line(error)}); import what it names at run time"
+        ) from error
 
 
 def _model(
@@ -248,9 +258,12 @@ def _model(
         model = create_model(tool_name, __config__=ConfigDict(extra="forbid"), **fields)
         schema = model.model_json_schema(by_alias=True)
     except Exception as error:  # pydantic raises several kinds for types that it cannot describe
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if len(parameters) > 1:
+            for name in parameters:  # the one at fault raises, and is named
+                _model(tool_name, {name: parameters[name]})
         raise ConfigurationError(
-            f"tool {tool_name!r}: no JSON schema can be made of its parameters ({first})"
+            f"tool {tool_name!r}: no JSON schema can be made of parameter "
+            f"{', '.join(map(repr, parameters))} ({_first_line(error)})"
         ) from error
     schema.pop("title", None)
     for described in schema.get("properties", {}).values():
@@ -258,14 +271,18 @@ def _model(
     return model, schema
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _explain(tool: Tool, error: ValidationError) -> str:
     """What was wrong, field by field, and the shape that is right; never the payload itself."""
     lines = [f"The arguments of {tool.name} do not fit, so it was not run:"]
     for problem in error.errors(include_url=False)[:8]:
         place = ".".join(str(part) for part in problem["loc"]) or "arguments"
-        line = f"- {place}: {problem['msg']}"
+        line = f"- {_clip(place)}: {problem['msg']}"
         if problem["type"] not in ("missing", "extra_forbidden"):
-            line += f"; came: {_shorten(problem['input'])}"
+            line += f"; came: {_clip(repr(problem['input']))}"
         lines.append(line)
     properties = tool.parameters.get("properties")
     required = tool.parameters.get("required")
@@ -277,8 +294,7 @@ def _explain(tool: Tool, error: ValidationError) -> str:
     return "\n".join(lines)[:MAX_ERROR_CHARACTERS]
 
 
-def _shorten(value: object) -> str:
-    text = repr(value)
+def _clip(text: str) -> str:
     return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
 
 

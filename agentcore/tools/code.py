@@ -48,9 +48,9 @@ async def execute_code(
     try:
         with anyio.move_on_after(timeout_seconds):
             await _converse(process, code, output)
-            ended = len(output) <= MAX_OUTPUT_BYTES
-            if ended:
+            if len(output) <= MAX_OUTPUT_BYTES:
                 await process.wait()
+                ended = True
     finally:
         with anyio.CancelScope(shield=True):
             _kill(process)

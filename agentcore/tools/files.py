@@ -6,10 +6,10 @@ that nobody ever sees half of a write.
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from uuid import uuid4
 
 from pydantic import Field, JsonValue
 
@@ -55,23 +55,29 @@ def write_file(
     text = content.encode()
     if mode != "append":
         return _store(target, path, before, text)
-    return _append(target, path, before or b"", text, start_line)
+    return _append(target, path, before, text, start_line)
 
 
 @write_file.resume
 def _go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) -> Resume | None:
     """Sections: create what is not there, append to what is ours, replace what was there before."""
     path = fields.get("path")
-    target = _resolve(context.workspace, path) if isinstance(path, str) else None
-    if target is None or isinstance(target, ToolResult):
+    if not isinstance(path, str):
+        return None
+    try:
+        target = _resolve(context.workspace, path)
+        if isinstance(target, ToolResult) or target.is_dir():
+            return None
+        before = target.read_bytes() if target.exists() else None
+    except (OSError, RuntimeError, ValueError):  # name too long, loop of links, not readable
         return None
     quoted = json.dumps(path, ensure_ascii=False)
-    if not target.is_file():
+    if before is None:
         return Resume(
             on_disk=f"{quoted} does not exist on disk.",
             next_call=f'path={quoted}, mode="create", start_line=1',
         )
-    lines = _count(target.read_bytes())
+    lines = _count(before)
     if ours or fields.get("mode") == "append":
         return Resume(
             on_disk=f"{quoted} has {lines} lines on disk; they are safe.",
@@ -108,10 +114,15 @@ def read_file(
 
 
 def _append(
-    target: Path, path: str, before: bytes, text: bytes, start_line: int | None
+    target: Path, path: str, before: bytes | None, text: bytes, start_line: int | None
 ) -> ToolResult:
     """Append, if the text begins where the model believes that it does."""
-    lines = _lines(before)
+    kept = before or b""
+    line_end = b"\n"
+    if 0 < kept.count(b"\n") == kept.count(b"\r\n") and b"\r" not in text:
+        line_end = b"\r\n"  # a file keeps its line ends; models write line feeds
+        text = text.replace(b"\n", line_end)
+    lines = _lines(kept)
     expected = len(lines) + 1
     if start_line is not None and start_line != expected:
         fresh = _lines(text)
@@ -125,26 +136,26 @@ def _append(
             f"{path} has {len(lines)} lines, so an append begins at line {expected}, not at "
             f"{start_line}. Nothing was written. Its last lines are:\n{tail}"
         )
-    if before and not before.endswith(b"\n"):
-        before += b"\n"
-    return _store(target, path, before, before + text)
+    if text and kept and not kept.endswith(b"\n"):
+        kept += line_end
+    return _store(target, path, before, kept + text)
 
 
 def _store(target: Path, path: str, before: bytes | None, text: bytes) -> ToolResult:
     if before == text:
         return ToolResult(content=f"{path} holds exactly this already: {_count(text)} lines.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    fresh = target.with_name(f".{uuid4().hex}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with fresh.open("xb") as file:
+            if before is not None:
+                fresh.chmod(target.stat().st_mode & 0o7777)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
-        Path(name).chmod(mode)
-        Path(name).replace(target)
+        fresh.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise
     return ToolResult(content=f"{path}: {_count(text)} lines on disk now.", changed=True)
 
@@ -172,9 +183,3 @@ def _lines(text: bytes) -> list[bytes]:
 
 def _count(text: bytes) -> int:
     return len(_lines(text))
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

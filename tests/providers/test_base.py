@@ -135,6 +135,10 @@ def test_a_plain_request_has_no_stream_options() -> None:
             OutputLimit(tokens=5, source="user"),
         ),
         (
+            {"learned_output_tokens": 9_000, "max_output_tokens": 10_000},
+            OutputLimit(tokens=9_000, source="learned"),
+        ),
+        (
             {"adjustments": Adjustments(output_limit=7), "max_output_tokens": 9},
             OutputLimit(tokens=7, source="learned"),
         ),

@@ -1,0 +1,337 @@
+"""The public API as users write it: type-checked, never run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, assert_type
+
+import anyio
+import anyio.lowlevel
+from pydantic import Field, JsonValue
+from typing_extensions import override
+
+from agentcore import (
+    Agent,
+    AttemptRecord,
+    Backoff,
+    Classification,
+    Clocks,
+    ConfigurationError,
+    CutCause,
+    ErrorKind,
+    ErrorRule,
+    EventStream,
+    Limits,
+    Local,
+    Message,
+    ModelFamily,
+    OpenAI,
+    OpenRouter,
+    Policy,
+    ProviderAdapter,
+    RunError,
+    RunEvent,
+    RunResult,
+    Strength,
+    Tool,
+    ToolContext,
+    ToolResult,
+    Usage,
+    classify,
+    dump_messages,
+    family_of,
+    load_messages,
+    tool,
+)
+from agentcore.accumulator import Partial
+from agentcore.events import (
+    AttemptCut,
+    GuidanceGiven,
+    OutputDiscarded,
+    ReasoningDelta,
+    StreamEvent,
+    TextReceived,
+    ToolArgumentsReceived,
+    WaitStarted,
+)
+from agentcore.facts import ErrorFacts, RetryAfter, Surface, facts_of_payload
+from agentcore.families import CapParameter
+from agentcore.messages import AssistantMessage, JsonObject, SystemMessage, ToolMessage, UserMessage
+from agentcore.providers import PROVIDERS
+from agentcore.providers.base import Capabilities, OutputLimit, Request, ToolStreaming, Wire
+from agentcore.testing import (
+    NETWORK_LOST,
+    Answer,
+    Call,
+    Gateway,
+    RecordedRequest,
+    Reply,
+    cut_after_events,
+    status,
+    stream,
+    whole,
+)
+from agentcore.tools import BUILTIN_TOOLS, execute_code, read_file, write_file
+from agentcore.tools.base import Resume
+
+# --- tools ----------------------------------------------------------------------------------
+
+
+@tool
+def word_count(text: str) -> int:
+    """Count words."""
+    return len(text.split())
+
+
+@tool
+async def fetch_note(name: str, context: ToolContext) -> str:
+    """Read a note."""
+    return await (anyio.Path(context.workspace) / name).read_text()
+
+
+@tool(name="save_note", writes="name", draft="text")
+def save(
+    *, name: str, text: Annotated[str, Field(min_length=1)], context: ToolContext
+) -> ToolResult:
+    """Save a note."""
+    (context.workspace / name).write_text(text)
+    return ToolResult(content=f"{name} is saved.", changed=True)
+
+
+@tool(reads="name", alone=True, confined=False)
+async def inspect_note(name: str) -> dict[str, int]:
+    """Tell the length of a note."""
+    await anyio.lowlevel.checkpoint()
+    return {"length": len(name)}
+
+
+@save.resume
+def go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) -> Resume | None:
+    name = fields.get("name")
+    if not isinstance(name, str):
+        return None
+    on_disk = f"{name} is {'ours' if ours else 'new'} in {context.workspace}."
+    return Resume(on_disk=on_disk, next_call=f'name="{name}"')
+
+
+assert_type(word_count, Tool)
+assert_type(fetch_note, Tool)
+assert_type(save, Tool)
+assert_type(inspect_note, Tool)
+assert_type(BUILTIN_TOOLS, dict[str, Tool])
+
+# --- an endpoint of one's own ---------------------------------------------------------------
+
+
+class Acme(ProviderAdapter):
+    name = "acme"
+    base_url = "https://llm.acme.example/v1"
+    api_key_env = "ACME_KEY"
+    api_key_required = False
+    clocks = Clocks(transport=55.0)
+    capabilities = Capabilities(usage_in_stream=False, done_is_terminal=True)
+    error_rules = (
+        ErrorRule(
+            name="acme-plan",
+            kind=ErrorKind.QUOTA,
+            strength=Strength.SPECIFIC,
+            why="acme's code for a used-up plan",
+            surfaces=(Surface.HTTP,),
+            words=("plan_exhausted",),
+        ),
+    )
+
+    @override
+    def headers(self, request: Request) -> Mapping[str, str]:
+        return {"x-acme-model": request.model}
+
+    @override
+    def tool_streaming(self, family: ModelFamily) -> ToolStreaming:
+        if family.name.startswith("claude"):
+            return ToolStreaming(tool_fields={"eager_input_streaming": True})
+        return super().tool_streaming(family)
+
+    @override
+    def cap_parameter(self, request: Request) -> CapParameter:
+        return "max_completion_tokens"
+
+    @override
+    def output_limit(self, request: Request) -> OutputLimit:
+        limit = super().output_limit(request)
+        assert_type(limit.tokens, int | None)
+        return OutputLimit(tokens=min(limit.tokens or 64_000, 64_000), source=limit.source)
+
+    @override
+    def payload(self, request: Request) -> JsonObject:
+        return {**super().payload(request), "lane": "long"}
+
+    @override
+    def message(self, message: Message, family: ModelFamily) -> JsonObject:
+        body = super().message(message, family)
+        if isinstance(message, SystemMessage):
+            body["role"] = "developer"
+        return body
+
+    @override
+    def encode(self, request: Request) -> Wire:
+        wire = super().encode(request)
+        assert_type(wire.body, bytes)
+        return wire
+
+    @override
+    def decode(self, event_name: str, chunk: JsonObject) -> Iterable[StreamEvent]:
+        if isinstance(thought := chunk.get("acme_thought"), str):
+            yield ReasoningDelta(thought)
+        yield from super().decode(event_name, chunk)
+
+
+class Rented(Local):
+    clocks = Clocks(first_byte=900.0, first_event=900.0)
+
+
+assert_type(PROVIDERS, dict[str, type[ProviderAdapter]])
+
+# --- agents ---------------------------------------------------------------------------------
+
+
+def newest(messages: tuple[Message, ...]) -> Sequence[Message]:
+    return messages[-20:]
+
+
+agent = Agent(
+    "openrouter:anthropic/claude-opus-4.6",
+    tools=[write_file, read_file, execute_code, word_count, save],
+    workspace=Path("out"),
+    system="Be exact.",
+    max_output_tokens=32_000,
+    policy=Policy(max_attempts=4, max_seconds=600.0, backoff=Backoff(first=0.5, cap=20.0)),
+    clocks=Clocks(text=120.0, buffered_tool_arguments=None),
+    limits=Limits(idle_turns=40, seconds=3600.0),
+    history=newest,
+    allow_unconfined=["execute_code"],
+)
+with_adapter = Agent("claude-opus-4.6", adapter=Acme(api_key=lambda: "sk", extra_body={"seed": 1}))
+agents = [
+    Agent("m", adapter=Local(base_url="http://localhost:8000/v1", api_key=None)),
+    Agent("m", adapter=Rented(base_url="http://localhost:8000/v1"), workspace="."),
+    Agent("gpt-5.2", adapter=OpenAI(extra_headers={"OpenAI-Organization": "org"})),
+    Agent("z-ai/glm-5", adapter=OpenRouter(api_key="sk"), tools=tuple(BUILTIN_TOOLS.values())),
+]
+
+
+def show(event: RunEvent) -> None:
+    match event:
+        case TextReceived(text=text):
+            assert_type(text, str)
+        case ToolArgumentsReceived(name=name, received_bytes=size, lines=lines):
+            assert_type((name, size, lines), tuple[str, int, int])
+        case AttemptCut(record=record):
+            assert_type(record, AttemptRecord)
+        case WaitStarted(seconds=seconds):
+            assert_type(seconds, float)
+        case GuidanceGiven() | OutputDiscarded():
+            assert_type(event.attempt, int)
+        case _:
+            assert_type(event.turn, int)
+
+
+async def show_slowly(event: RunEvent) -> None:
+    await anyio.lowlevel.checkpoint()
+    show(event)
+
+
+async def use() -> None:
+    result = await agent.run("Write plan.md.", on_event=show)
+    assert_type(result, RunResult)
+    assert_type(result.text, str)
+    assert_type(result.messages, tuple[Message, ...])
+    assert_type(result.attempts, tuple[AttemptRecord, ...])
+    assert_type(result.usage + Usage(output_tokens=1), Usage)
+
+    events_seen: list[RunEvent] = []
+    await agent.run("Go on.", messages=result.messages, on_event=events_seen.append)
+    await agent.run("Go on.", messages=[UserMessage(content="Hello.")], on_event=show_slowly)
+
+    async with with_adapter.stream("Go on.", messages=result.messages) as events:
+        assert_type(events, EventStream)
+        async for event in events:
+            assert_type(event, RunEvent)
+        assert_type(events.result, RunResult)
+
+    agent.model = "openai:gpt-5.2"
+    agent.adapter = Acme()
+    agent.max_output_tokens = None
+    agent.tools = (write_file,)
+
+
+def use_in_a_script() -> str:
+    try:
+        return agent.run_sync("Go on.", on_event=show).text
+    except ConfigurationError as error:
+        assert_type(error, ConfigurationError)
+        value_error: ValueError = error
+        raise SystemExit(str(value_error)) from error
+    except RunError as error:
+        assert_type(error.kind, ErrorKind | None)
+        assert_type(error.partial, Partial | None)
+        again = load_messages(dump_messages(error.messages))
+        return agent.run_sync("Go on.", messages=again).text
+
+
+def read_a_conversation(messages: Sequence[Message]) -> list[str]:
+    said: list[str] = []
+    for message in messages:
+        match message:
+            case AssistantMessage(content=content, tool_calls=calls):
+                said += [content, *(call.arguments for call in calls)]
+            case ToolMessage(is_error=True):
+                said.append(message.name)
+            case SystemMessage() | UserMessage() | ToolMessage():
+                said.append(message.content)
+    return said
+
+
+def read_the_ledger(record: AttemptRecord) -> None:
+    assert_type(record.cause, CutCause | None)
+    assert_type(record.kind, ErrorKind | None)
+    assert_type(record.usage, Usage | None)
+    assert_type(record.output_limit, int | None)
+
+
+# --- errors and families --------------------------------------------------------------------
+
+facts = facts_of_payload({"error": {"code": "plan_exhausted"}}, surface=Surface.HTTP, status=429)
+assert_type(facts, ErrorFacts)
+found = classify(facts, Acme.error_rules)
+assert_type(found, Classification)
+assert_type(found.retry_after, RetryAfter | None)
+assert_type(found.kind.is_transient, bool)
+assert_type(family_of("claude-opus-4.6"), ModelFamily)
+assert_type(family_of("claude-opus-4.6").max_output_tokens, int | None)
+
+# --- tests of one's own ---------------------------------------------------------------------
+
+
+def respond(request: RecordedRequest) -> Reply:
+    good = stream(Answer(calls=(Call(name="save_note", arguments="{}"),)), pace=0.01)
+    match request.number:
+        case 1:
+            return cut_after_events(good, 1, NETWORK_LOST)
+        case 2:
+            return status(429, {"error": {"message": "slow down"}}, {"retry-after": "1"})
+        case 3:
+            return whole(Answer(text="Done."))
+        case _:
+            return good
+
+
+async def meet() -> None:
+    async with Gateway(respond=respond, idle_limit=2.0) as gateway:
+        assert_type(gateway, Gateway)
+        assert_type(gateway.requests, list[RecordedRequest])
+        await Agent("m", adapter=Acme(base_url=gateway.base_url)).run("Go on.")
+
+
+async def call_a_tool() -> None:
+    arguments = save.validate({"name": "plan", "text": "Begin."})
+    answer = await save.run(arguments, ToolContext(workspace=Path()))
+    assert_type(answer, ToolResult)
