@@ -4,8 +4,9 @@ Endpoints differ in how they number, name and repeat tool calls. What can be tol
 is told apart here; nothing is guessed, and argument text is kept as it was received.
 """
 
+import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
 from agentcore.arguments import is_open_object, parse_arguments
@@ -34,7 +35,7 @@ __all__ = [
     "News",
     "Partial",
     "Verdict",
-    "is_closed",
+    "closed_call",
     "judge",
 ]
 
@@ -65,6 +66,8 @@ class Partial:
     reasoning_details: tuple[JsonObject, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     """In order of their first appearance, each with its raw argument text."""
+    has_nameless_call: bool = False
+    """A call came whose name did not: no tool can answer it, no history hold it."""
 
     @property
     def size_bytes(self) -> int:
@@ -142,7 +145,8 @@ class _OpenCall:
         """Cheap test first: this is asked for every fragment of a server whose ids vary."""
         last = self.fragments[-1] if self.fragments else ""
         return (
-            last.rstrip().endswith(("}", "`", '"')) and parse_arguments(self.arguments) is not None
+            last.rstrip().endswith(("}", "`", '"'))
+            and parse_arguments(mend_surrogates(self.arguments)) is not None
         )
 
 
@@ -159,7 +163,7 @@ class Accumulator:
         self._cumulative = cumulative_arguments
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._details: dict[tuple[object, object], JsonObject] = {}
+        self._details: dict[tuple[str, str], JsonObject] = {}
         self._calls: list[_OpenCall] = []
         self._by_index: dict[int, _OpenCall] = {}
         self._by_id: dict[str, _OpenCall] = {}
@@ -214,7 +218,7 @@ class Accumulator:
     def partial(self, new_id: Callable[[], str], taken: Collection[str] = ()) -> Partial:
         """All that came, with an id for every call that came without one or with one in use.
 
-        A call whose name had not come is left out: no tool can answer it, and no history hold it.
+        A call whose name had not come is left out, and `has_nameless_call` says so.
 
         Args:
             new_id: Makes an id.
@@ -236,6 +240,7 @@ class Accumulator:
             reasoning=mend_surrogates("".join(self._reasoning)),
             reasoning_details=tuple(self._details.values()),
             calls=tuple(calls),
+            has_nameless_call=any(not call.name for call in self._calls),
         )
 
     # --- tool calls -------------------------------------------------------------------------
@@ -256,8 +261,9 @@ class Accumulator:
         call.extra.update(delta.extra)
         if not delta.arguments:
             return began
-        if self._cumulative or call.fragments == ["{}"]:
-            # Some relays open with an empty object and then send the real one.
+        # Some relays open with an empty object and then send the real one.
+        is_real_one = call.fragments == ["{}"] and delta.arguments.lstrip().startswith("{")
+        if self._cumulative or is_real_one:
             call.fragments = [delta.arguments]
             call.told = 0
             call.received_bytes = call.lines = 0
@@ -267,10 +273,13 @@ class Accumulator:
 
     def _find(self, delta: ToolCallDelta) -> _OpenCall | None:
         """The call that a delta goes on with; None when it opens a new one."""
+        known = self._by_id.get(delta.id)
         if delta.index is not None:
             call = self._by_index.get(delta.index)
-        elif delta.id in self._by_id:
-            return self._by_id[delta.id]
+            if call is not None and known is not None and call.id != delta.id:
+                return known
+        elif known is not None:
+            return known
         else:
             call = self._calls[-1] if self._calls else None
         if call is None:
@@ -283,14 +292,16 @@ class Accumulator:
         other_name = bool(delta.name and call.name and delta.name != call.name)
         if other_name and (other_id or delta.index is None):
             return True
-        if not delta.name or not (other_id or (delta.index is None and not delta.id)):
+        if not delta.name or (delta.id and not other_id):
+            return False
+        if delta.index is not None and call.fragments == ["{}"] and not (other_id or other_name):
             return False
         if call.ids_vary or not delta.id:
             return delta.arguments.lstrip().startswith("{") and call.looks_closed()
         return call.looks_closed()
 
     def _feed_detail(self, detail: JsonObject) -> None:
-        key = (detail.get("type"), detail.get("index", len(self._details)))
+        key = (str(detail.get("type")), str(detail.get("index", len(self._details))))
         known = self._details.setdefault(key, {})
         for name, value in detail.items():
             before = known.get(name)
@@ -323,8 +334,11 @@ class Accumulator:
         )
 
 
-def is_closed(call: ToolCall, *, may_be_empty: bool) -> bool:
-    """The model closed this call's arguments itself.
+def closed_call(call: ToolCall, *, may_be_empty: bool) -> ToolCall | None:
+    """The call, if the model closed its arguments itself; None when it did not.
+
+    Arguments that needed a lossless repair come back as plain JSON: they are sent again with every
+    later request, and strict endpoints refuse what is not.
 
     Args:
         call: The call, with its raw argument text.
@@ -332,8 +346,11 @@ def is_closed(call: ToolCall, *, may_be_empty: bool) -> bool:
             (or `null`) means `{}`.
     """
     if call.arguments.strip() in ("", "null"):
-        return may_be_empty
-    return parse_arguments(call.arguments) is not None
+        return replace(call, arguments="{}") if may_be_empty else None
+    arguments = parse_arguments(call.arguments)
+    if arguments is None or not arguments.repairs:
+        return call if arguments is not None else None
+    return replace(call, arguments=json.dumps(arguments.fields, ensure_ascii=False))
 
 
 def judge(
@@ -373,7 +390,11 @@ def judge(
         return Cut(cause=cause, partial=partial, usage=usage)
     message = AssistantMessage(
         content=partial.text,
-        tool_calls=partial.calls,
+        tool_calls=tuple(
+            closed
+            for call in partial.calls
+            if (closed := closed_call(call, may_be_empty=True)) is not None
+        ),
         reasoning=partial.reasoning,
         reasoning_details=partial.reasoning_details,
     )
@@ -397,10 +418,11 @@ def _cause(
         return CutCause.MALFORMED
     if not terminal:
         return failure or CutCause.ENDED
-    if finish_reason in ("tool_calls", "tool_use", "function_call") and not partial.calls:
+    promised = finish_reason in ("tool_calls", "tool_use", "function_call")
+    if partial.has_nameless_call or (promised and not partial.calls):
         return CutCause.MALFORMED
     for call in partial.calls:
-        if not is_closed(call, may_be_empty=call.name in no_argument_tools):
+        if closed_call(call, may_be_empty=call.name in no_argument_tools) is None:
             # A prefix is a lie about the ending; anything else, a model that cannot spell.
             return CutCause.ENDED if is_open_object(call.arguments) else CutCause.MALFORMED
     return None

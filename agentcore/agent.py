@@ -25,7 +25,7 @@ from agentcore.clocks import Clocks
 from agentcore.endpoint import resolve_model
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
-from agentcore.messages import Message, SystemMessage, UserMessage
+from agentcore.messages import Message, SystemMessage, UserMessage, mend_surrogates
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
 from agentcore.run import History, LearnedLimits, Limits, Run, RunResult, Settings
@@ -224,7 +224,7 @@ class Agent:
         if self.system and not any(isinstance(m, SystemMessage) for m in conversation):
             conversation.insert(0, SystemMessage(content=self.system))
         if prompt is not None:
-            conversation.append(UserMessage(content=prompt))
+            conversation.append(UserMessage(content=mend_surrogates(prompt)))
         if not conversation:
             raise ConfigurationError("run(): give a prompt, or messages to go on with")
         return conversation

@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 _CONTROL = re.compile("[\x00-\x1f]")
+# An escape is one token: a raw line feed after a backslash is no line feed that lost its spelling.
+_CONTROL_OR_ESCAPE = re.compile("\\\\.|[\x00-\x1f]", re.DOTALL)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 # A string that is not closed is matched to the end of the text, so that every scan is linear.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?P<closed>")?', re.DOTALL)
@@ -68,7 +70,7 @@ def closed_fields(text: str) -> dict[str, JsonValue]:
     `'{"path": "a.md", "content": "# Pl'` gives `{"path": "a.md"}`. A number at the very end is not
     closed: `12` may have become `120`. Text that is no prefix of an object gives `{}`.
     """
-    text = escape_control_characters(_without_fence(_without_mark(text)))
+    text = _repaired(text)
     end = 0
     depth = 0
     last = ""
@@ -88,20 +90,20 @@ def closed_fields(text: str) -> dict[str, JsonValue]:
             break
         last = token
     whole = text[:end] if depth == 0 else text[:end] + "}"
-    value = _decode(whole)
-    return value if isinstance(value, dict) else {}
+    arguments = parse_arguments(whole)
+    return arguments.fields if arguments is not None else {}
 
 
 def is_open_object(text: str) -> bool:
     """The text is no closed object, but the beginning of one: more of it could close it."""
-    text = escape_control_characters(_without_fence(_without_mark(text))).strip()
+    text = _repaired(text).strip()
     if text and not text.startswith("{"):
         return False
     try:
         from_json(text or "{", allow_partial="trailing-strings")
-    except ValueError:
+    except (TypeError, ValueError):
         return False
-    return parse_arguments(text) is None
+    return not _closes(text)
 
 
 def escape_control_characters(text: str) -> str:
@@ -112,11 +114,29 @@ def escape_control_characters(text: str) -> str:
     """
     if not _CONTROL.search(text):
         return text
-    return _STRING.sub(lambda string: _CONTROL.sub(_escape, string[0]), text)
+    return _STRING.sub(lambda string: _CONTROL_OR_ESCAPE.sub(_escape, string[0]), text)
 
 
 def _escape(match: re.Match[str]) -> str:
+    if len(match[0]) > 1:
+        return match[0]
     return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0], f"\\u{ord(match[0]):04x}")
+
+
+def _closes(text: str) -> bool:
+    """The first bracket of a text is closed in it; the partial parser ignores what follows."""
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        depth += (match[0] in "{[") - (match[0] in "}]")
+        if depth == 0:
+            return True
+    return False
+
+
+def _repaired(text: str) -> str:
+    for _, repair in _REPAIRS:
+        text = repair(text)
+    return text
 
 
 def _without_mark(text: str) -> str:
@@ -153,5 +173,5 @@ _INVALID = object()
 def _decode(text: str) -> object:
     try:
         return from_json(text)
-    except ValueError:
+    except (TypeError, ValueError):  # a TypeError: half of a surrogate pair in the text
         return _INVALID

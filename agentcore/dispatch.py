@@ -28,7 +28,13 @@ from agentcore.guidance import (
     suggest_lines,
 )
 from agentcore.ledger import AttemptRecord
-from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage
+from agentcore.messages import (
+    AssistantMessage,
+    JsonObject,
+    ToolCall,
+    ToolMessage,
+    mend_surrogates,
+)
 from agentcore.tools.base import InvalidArguments, Resume, Tool, ToolContext, ToolResult
 
 __all__ = ["Dispatched", "Dispatcher"]
@@ -158,7 +164,7 @@ class Dispatcher:
             )
         started = anyio.current_time()
         result = await self._count(call, stops)
-        result = replace(result, content=_cap(result.content))
+        result = replace(result, content=_cap(mend_surrogates(result.content)))
         if self.emit is not None:
             await self.emit(
                 ToolFinished(
@@ -214,6 +220,9 @@ class Dispatcher:
     def _succeeded(self, call: ToolCall, result: ToolResult) -> None:
         del self._failures[call.name, call.arguments]
         tool = self.tools[call.name]
+        if result.changed or tool.alone:
+            # The world is another one: what failed in the old one may work now.
+            self._failures.clear()
         self._cuts.pop((call.name, ""), None)
         for target in _values(call, tool.writes):
             self._cuts.pop((call.name, target), None)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from agentcore.accumulator import Partial, is_closed
+from agentcore.accumulator import Partial, closed_call
 from agentcore.arguments import closed_fields
 from agentcore.classification import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
@@ -64,11 +64,13 @@ def keep(partial: Partial, cause: CutCause, *, draft_arguments: Mapping[str, str
     cut_calls: list[CutCall] = []
     for position, call in enumerate(partial.calls):
         is_last = position == len(partial.calls) - 1
-        if is_closed(call, may_be_empty=False) and not (is_last and call.name in draft_arguments):
-            calls.append(call)
+        closed = closed_call(call, may_be_empty=False)
+        if closed is not None and not (is_last and call.name in draft_arguments):
+            calls.append(closed)
             continue
         fields = closed_fields(call.arguments)
-        fields.pop(draft_arguments.get(call.name, ""), None)
+        if call.name in draft_arguments:
+            fields.pop(draft_arguments[call.name], None)
         calls.append(replace(call, arguments=json.dumps(fields, ensure_ascii=False)))
         cut_calls.append(
             CutCall(

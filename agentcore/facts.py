@@ -8,6 +8,7 @@ gateways nest them: an `error` member, `metadata.raw`, JSON inside a string, a l
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
@@ -32,6 +33,7 @@ MAX_DEPTH = 12
 _KEPT_HEADERS = re.compile(
     r"retry-after|x-should-retry|x-ratelimit|ratelimit|date$|server$|content-type|cf-|x-request-id"
 )
+_STATUS = re.compile(r"[1-5][0-9]{2}")
 _JSON_INSIDE = re.compile(r"[\[{]\s*[\"{\\]")
 
 
@@ -116,7 +118,7 @@ def facts_of_exception(
     names = tuple(f"{type(link).__module__}.{type(link).__qualname__}" for link in chain)
     texts = tuple(text for link in reversed(chain) if (text := _text(link)))
     status = next((s for link in chain if (s := _status(link)) is not None), None)
-    body = next((b for link in chain if (b := getattr(link, "body", None)) is not None), None)
+    body = next((b for link in chain if (b := _attribute(link, "body")) is not None), None)
     headers = next((h for link in chain if (h := _headers(link))), {})
     surface = Surface.HTTP if status is not None else Surface.TRANSPORT
     if body is not None and status is None:
@@ -155,8 +157,8 @@ def facts_of_payload(
     layers = tuple(_layers(payload, 0))[::-1]
     code = next((layer.code for layer in layers if layer.code), None)
     if status is None:
-        numbers = (int(layer.code) for layer in layers if layer.code and layer.code.isdigit())
-        status = next((number for number in numbers if 100 <= number <= 599), None)
+        numbers = (int(layer.code) for layer in layers if _STATUS.fullmatch(layer.code))
+        status = next(numbers, None)
     messages = tuple(dict.fromkeys(layer.message for layer in layers if layer.message))
     return ErrorFacts(
         surface=surface,
@@ -206,22 +208,24 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = (
     r"\d+(?:\.\d+)?\s*(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
 )
+# Not \b after the unit: OpenAI writes "6m0s".
+_DURATIONS = rf"(?:{_DURATION}(?![A-Za-z])\s*)+"
 _TRY_AGAIN_IN = re.compile(
-    rf"(?:try again|retry|available again|resets?|wait)(?:\s+\w+){{0,2}}?\s+(?:in|after|for)?\s*"
-    rf"(?P<wait>(?:{_DURATION}\b\s*)+)",
+    rf"(?:try again|retry|available again|resets?|wait)"
+    rf"(?:\s++\w+){{0,2}}?\s++(?:(?:in|after|for)\s*+)?(?P<wait>{_DURATIONS})",
     re.IGNORECASE,
 )
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h|d)", re.IGNORECASE)
 
 
 def _duration(text: str) -> float | None:
-    parts = _DURATION_PART.findall(text)
-    if not parts:
+    if not re.fullmatch(_DURATIONS, text.strip(), re.IGNORECASE):
         return None
-    return sum(
+    seconds = sum(
         float(number) * _UNITS["ms" if unit.lower() == "milli" else unit.lower()]
-        for number, unit in parts
+        for number, unit in _DURATION_PART.findall(text)
     )
+    return seconds if seconds < float("inf") else None
 
 
 def _number(text: str | None) -> float | None:
@@ -234,12 +238,18 @@ def _number(text: str | None) -> float | None:
 
 def _until(date: str, facts: ErrorFacts) -> float | None:
     try:
-        then = parsedate_to_datetime(date).timestamp()
+        then = _timestamp(date)
         sent = facts.headers.get("date")
-        now = parsedate_to_datetime(sent).timestamp() if sent else facts.received_at
+        now = _timestamp(sent) if sent else facts.received_at
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, then - now) if now else None
+
+
+def _timestamp(date: str) -> float:
+    when = parsedate_to_datetime(date)
+    # HTTP knows no other zone, also where a server leaves it out.
+    return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
 
 
 # --- exceptions -----------------------------------------------------------------------------
@@ -254,7 +264,8 @@ def _cause_chain(error: BaseException) -> Iterator[BaseException]:
         if isinstance(link, BaseExceptionGroup):
             link = link.exceptions[0]
         else:
-            link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+            # A cause that was set suppresses the context.
+            link = link.__cause__ if link.__suppress_context__ else link.__context__
 
 
 def _text(error: BaseException) -> str:
@@ -264,16 +275,23 @@ def _text(error: BaseException) -> str:
         return ""
 
 
+def _attribute(owner: object, name: str) -> object:
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # a foreign property may do anything
+        return None
+
+
 def _status(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)
-    for value in (getattr(error, "status_code", None), getattr(response, "status_code", None)):
+    for owner in (error, _attribute(error, "response")):
+        value = _attribute(owner, "status_code")
         if isinstance(value, int) and not isinstance(value, bool):
             return value
     return None
 
 
 def _headers(error: BaseException) -> Mapping[str, str]:
-    headers = getattr(getattr(error, "response", None), "headers", None)
+    headers = _attribute(_attribute(error, "response"), "headers")
     return _relevant(headers) if isinstance(headers, Mapping) else {}
 
 
@@ -384,7 +402,7 @@ def _json_inside(text: str) -> object:
     """The JSON value that a text is, or ends with after a few words of a wrapper; else None."""
     try:
         value: object = from_json(text[_start_of_json(text) :])
-    except ValueError:
+    except (TypeError, ValueError):  # a TypeError: half of a surrogate pair in the text
         return None
     return value if isinstance(value, (dict, list)) else None
 

@@ -147,6 +147,8 @@ ADVICE: Final[dict[ErrorKind | None, str]] = {
     ErrorKind.CONTENT_POLICY: "change the prompt, or choose another model.",
     ErrorKind.INVALID_REQUEST: "correct what the endpoint names; the same request fails again.",
     ErrorKind.REQUEST_TOO_LARGE: "send less: shorten the conversation or split the task.",
+    ErrorKind.CANCELLED: "go on with RunError.messages if the run was not meant to end.",
+    ErrorKind.CANCELLED: "run again, if it was not you who cancelled.",
     ErrorKind.UNKNOWN: "look at the message above; if it passes with time, run again.",
 }
 """What a person can do about a stop, by the kind of the last failure."""

@@ -35,7 +35,7 @@ async def execute_code(
     """Run a Python program in the workspace and read what it prints."""
     environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     process = await anyio.open_process(
-        [sys.executable, "-I", "-"],
+        [sys.executable, "-E", "-s", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -46,6 +46,11 @@ def write_file(
         return target
     if target.is_dir():
         return _error(f"{path} is a folder.")
+    if mode != "append" and start_line is not None and start_line > 1:
+        return _error(
+            f'start_line={start_line} goes with mode "append"; mode "{mode}" would leave {path} '
+            "without the lines before it. Nothing was written."
+        )
     before = target.read_bytes() if target.exists() else None
     if mode == "create" and before is not None:
         return _error(
@@ -64,20 +69,16 @@ def _go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) ->
     path = fields.get("path")
     if not isinstance(path, str):
         return None
-    try:
-        target = _resolve(context.workspace, path)
-        if isinstance(target, ToolResult) or target.is_dir():
-            return None
-        before = target.read_bytes() if target.exists() else None
-    except (OSError, RuntimeError, ValueError):  # name too long, loop of links, not readable
+    target = _resolve(context.workspace, path)
+    if isinstance(target, ToolResult) or target.is_dir():
         return None
     quoted = json.dumps(path, ensure_ascii=False)
-    if before is None:
+    if not target.exists():
         return Resume(
             on_disk=f"{quoted} does not exist on disk.",
             next_call=f'path={quoted}, mode="create", start_line=1',
         )
-    lines = _count(before)
+    lines = _count(target.read_bytes())
     if ours or fields.get("mode") == "append":
         return Resume(
             on_disk=f"{quoted} has {lines} lines on disk; they are safe.",

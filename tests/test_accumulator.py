@@ -1,0 +1,650 @@
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcore.accumulator import (
+    Accumulator,
+    CallProgress,
+    Complete,
+    Cut,
+    News,
+    Partial,
+    closed_call,
+    judge,
+)
+from agentcore.classification import CutCause
+from agentcore.events import (
+    Done,
+    FinishReason,
+    InStreamError,
+    MessageRestart,
+    ReasoningDelta,
+    ReasoningDetail,
+    ResponseInfo,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from agentcore.facts import Phase
+from agentcore.messages import JsonObject, ToolCall, Usage
+from agentcore.providers import Local
+from agentcore.testing.script import Answer
+from agentcore.testing.strategies import answers, json_objects, json_values
+
+
+def ids() -> Iterator[str]:
+    return (f"new{number}" for number in count(1))
+
+
+@dataclass(frozen=True)
+class D:
+    """A piece of a call: index, id, name, arguments."""
+
+    index: int | None
+    id: str
+    name: str
+    arguments: str
+
+    @property
+    def event(self) -> ToolCallDelta:
+        return ToolCallDelta(index=self.index, id=self.id, name=self.name, arguments=self.arguments)
+
+
+def calls_of(*deltas: D, cumulative: bool = False) -> list[tuple[str, str, str]]:
+    accumulator = Accumulator(cumulative_arguments=cumulative)
+    for delta in deltas:
+        accumulator.feed(delta.event)
+    new = ids()
+    return [(c.id, c.name, c.arguments) for c in accumulator.partial(lambda: next(new)).calls]
+
+
+ONE = [("a", "f", '{"x": 1}')]
+TWO = [("a", "f", '{"x": 1}'), ("b", "f", '{"x": 2}')]
+
+# what the endpoint does, what it sends, what comes of it
+QUIRKS: dict[str, tuple[list[D], list[tuple[str, str, str]]]] = {
+    "as documented": (
+        [
+            D(0, "a", "f", ""), D(0, "", "", '{"x"'), D(0, "", "", ": 1}"),
+            D(1, "b", "f", ""), D(1, "", "", '{"x": 2}'),
+        ],
+        TWO,
+    ),
+    "interleaved": (
+        [
+            D(0, "a", "f", ""), D(1, "b", "f", ""), D(0, "", "", '{"x"'), D(1, "", "", '{"x": '),
+            D(0, "", "", ": 1}"), D(1, "", "", "2}"),
+        ],
+        TWO,
+    ),
+    "index starts at 1": (
+        [D(1, "a", "f", '{"x"'), D(1, "", "", ": 1}"), D(2, "b", "f", '{"x": 2}')],
+        TWO,
+    ),
+    "index missing": (
+        [
+            D(None, "a", "f", '{"x"'), D(None, "", "", ": 1}"),
+            D(None, "b", "f", '{"x": '), D(None, "", "", "2}"),
+        ],
+        TWO,
+    ),
+    "index missing, ids on every piece, interleaved": (
+        [
+            D(None, "a", "f", '{"x"'), D(None, "b", "g", '{"x": '), D(None, "a", "", ": 1}"),
+            D(None, "b", "", "2}"),
+        ],
+        [("a", "f", '{"x": 1}'), ("b", "g", '{"x": 2}')],
+    ),
+    "index reused": (
+        [D(0, "a", "f", '{"x": 1}'), D(0, "b", "f", '{"x"'), D(0, "", "", ": 2}")],
+        TWO,
+    ),
+    # Once the piece of `a` went to `b`, the last to hold the index.
+    "index reused, ids on every piece, interleaved": (
+        [
+            D(0, "a", "f", '{"x"'), D(0, "b", "g", '{"x": '), D(0, "a", "", ": 1}"),
+            D(0, "b", "", "2}"),
+        ],
+        [("a", "f", '{"x": 1}'), ("b", "g", '{"x": 2}')],
+    ),
+    # Once both went into one call, which was then no JSON: relays of Gemini send parallel calls so.
+    "index reused, no ids": (
+        [D(0, "", "f", '{"x": 1}'), D(0, "", "f", '{"x": 2}'), D(0, "", "g", '{"x": 3}')],
+        [("new1", "f", '{"x": 1}'), ("new2", "f", '{"x": 2}'), ("new3", "g", '{"x": 3}')],
+    ),
+    "id changed in mid-call": (
+        [D(0, "a", "f", '{"x"'), D(0, "other", "", ": 1}")],
+        ONE,
+    ),
+    "id fresh on every piece": (
+        [
+            D(0, "a", "f", '{"x"'), D(0, "a2", "", ": 1}"),
+            D(1, "b", "f", '{"x": '), D(1, "b2", "", "2}"),
+        ],
+        TWO,
+    ),
+    "id fresh and name repeated on every piece, no index": (
+        [
+            D(None, "a", "f", '{"x"'), D(None, "a2", "f", ": "), D(None, "a3", "f", "1}"),
+            D(None, "b", "f", '{"x": '), D(None, "b2", "f", "2}"),
+        ],
+        TWO,
+    ),
+    "id fresh on every piece, the closing piece is empty": (
+        [D(0, "a", "f", '{"x"'), D(0, "a2", "f", ": 1}"), D(0, "a3", "f", "")],
+        ONE,
+    ),
+    "id late": (
+        [D(0, "", "f", '{"x"'), D(0, "a", "f", ": 1}")],
+        ONE,
+    ),
+    "the same id for every call": (
+        [D(0, "a", "f", '{"x": '), D(1, "a", "f", '{"x": 2}'), D(0, "a", "", "1}")],
+        [("a", "f", '{"x": 1}'), ("new1", "f", '{"x": 2}')],
+    ),
+    "name repeated": (
+        [D(0, "a", "f", '{"x"'), D(0, "", "f", ": 1}"), D(0, "a", "f", "")],
+        ONE,
+    ),
+    "name late": (
+        [D(0, "a", "", '{"x"'), D(0, "", "f", ": 1}")],
+        ONE,
+    ),
+    "no id, no index": (
+        [D(None, "", "f", '{"x"'), D(None, "", "", ": 1}"), D(None, "", "g", "{}")],
+        [("new1", "f", '{"x": 1}'), ("new2", "g", "{}")],
+    ),
+    "no id, no index, the same tool twice": (
+        [D(None, "", "f", '{"x": 1}'), D(None, "", "f", '{"x": '), D(None, "", "f", "2}")],
+        [("new1", "f", '{"x": 1}'), ("new2", "f", '{"x": 2}')],
+    ),
+    "no id, no index, a nested object in a piece of its own": (
+        [D(None, "", "f", '{"x": '), D(None, "", "f", "{}"), D(None, "", "f", "}")],
+        [("new1", "f", '{"x": {}}')],
+    ),
+    "an empty object first": (
+        [D(0, "a", "f", "{}"), D(0, "", "", '{"x"'), D(0, "", "", ": 1}")],
+        ONE,
+    ),
+    "an empty object first, name repeated": (
+        [D(0, "a", "f", "{}"), D(0, "", "f", '{"x": 1}')],
+        ONE,
+    ),
+    # Once the white space replaced the object.
+    "an empty object and white space": (
+        [D(0, "a", "f", "{}"), D(0, "", "", "\n")],
+        [("a", "f", "{}\n")],
+    ),
+    "no arguments": (
+        [D(0, "a", "f", ""), D(0, "", "", ""), D(1, "b", "f", "")],
+        [("a", "f", ""), ("b", "f", "")],
+    ),
+    "emoji split into halves": (
+        [D(0, "a", "f", '{"x": "\ud83d'), D(0, "", "", '\ude00"}')],
+        [("a", "f", '{"x": "😀"}')],
+    ),
+    # Once a text with halves in it was never seen to be closed.
+    "emoji split into halves, index reused": (
+        [D(0, "a", "f", '{"x": "\ud83d'), D(0, "", "", '\ude00"}'), D(0, "b", "f", '{"x": 2}')],
+        [("a", "f", '{"x": "😀"}'), ("b", "f", '{"x": 2}')],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("deltas", "calls"), QUIRKS.values(), ids=QUIRKS)
+def test_calls_as_endpoints_send_them(deltas: list[D], calls: list[tuple[str, str, str]]) -> None:
+    assert calls_of(*deltas) == calls
+
+
+def test_arguments_sent_again_and_again() -> None:
+    calls = calls_of(D(0, "a", "f", '{"x"'), D(0, "", "", '{"x": 1}'), cumulative=True)
+
+    assert calls == ONE
+
+
+# one chunk after another, as JSON; what comes of them
+CHUNKS: dict[str, tuple[list[JsonObject], Partial]] = {
+    "arguments as an object": (
+        [{"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}]}],
+        Partial(calls=(ToolCall(id="a", name="f", arguments='{"x":1}'),)),
+    ),
+    "an empty object may be an opening": (
+        [
+            {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": {}}}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": '{"x": 1}'}}]},
+        ],
+        Partial(calls=(ToolCall(id="a", name="f", arguments='{"x": 1}'),)),
+    ),
+    "null everywhere": (
+        [
+            {"content": None, "tool_calls": None, "reasoning": None, "reasoning_details": None},
+            {"content": "x", "tool_calls": [None]},
+            {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]},
+            {"tool_calls": [{"index": 0, "id": None, "function": {"name": None}}]},
+            {"tool_calls": [{"index": 0, "function": {"arguments": None}}]},
+            {"tool_calls": [{"index": 0, "function": None}]},
+        ],
+        Partial(text="x", calls=(ToolCall(id="a", name="f", arguments="{}"),)),
+    ),
+    "what is to be returned unchanged": (
+        [
+            {
+                "tool_calls": [
+                    {
+                        "id": "a",
+                        "function": {"name": "f", "arguments": "{}"},
+                        "extra_content": {"google": {"thought_signature": "s"}},
+                    }
+                ]
+            }
+        ],
+        Partial(
+            calls=(
+                ToolCall(
+                    id="a",
+                    name="f",
+                    arguments="{}",
+                    extra={"extra_content": {"google": {"thought_signature": "s"}}},
+                ),
+            )
+        ),
+    ),
+    "reasoning in two spellings at once": (
+        [{"reasoning": "hm", "reasoning_content": "hm"}, {"reasoning": "!"}],
+        Partial(reasoning="hm!"),
+    ),
+    "reasoning as parts of the content": (
+        [{"content": [{"thinking": [{"text": "hm"}]}, {"thinking": "!"}, {"text": "x"}, 1]}],
+        Partial(text="x", reasoning="hm!"),
+    ),
+    "reasoning details in pieces": (
+        [
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "h", "n": None}]},
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "m"}]},
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": None}]},
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "signature": "s"}]},
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "signature": None}]},
+            {"reasoning_details": [{"type": "reasoning.encrypted", "data": "d"}]},
+            {"reasoning_details": [{"type": "reasoning.encrypted", "data": "e"}, None]},
+        ],
+        Partial(
+            reasoning_details=(
+                {"type": "reasoning.text", "index": 0, "text": "hm", "n": None, "signature": "s"},
+                {"type": "reasoning.encrypted", "data": "d"},
+                {"type": "reasoning.encrypted", "data": "e"},
+            )
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("deltas", "partial"), CHUNKS.values(), ids=CHUNKS)
+def test_deltas_as_endpoints_send_them(deltas: list[JsonObject], partial: Partial) -> None:
+    accumulator = Accumulator()
+    for delta in deltas:
+        for event in Local().decode("", {"choices": [{"delta": delta}]}):
+            accumulator.feed(event)
+
+    assert accumulator.partial(lambda: "never") == partial
+
+
+def test_a_whole_message_replaces_what_came_before() -> None:
+    accumulator = Accumulator()
+    message: JsonObject = {
+        "content": "whole",
+        "tool_calls": [{"id": "b", "function": {"name": "g", "arguments": "{}"}}],
+    }
+    for event in (
+        TextDelta("half"),
+        ReasoningDelta("hm"),
+        ReasoningDetail({"type": "t"}),
+        D(0, "a", "f", "{").event,
+        *Local().decode("", {"choices": [{"message": message, "finish_reason": "stop"}]}),
+    ):
+        accumulator.feed(event)
+
+    assert accumulator.partial(lambda: "never") == Partial(
+        text="whole", calls=(ToolCall(id="b", name="g", arguments="{}"),)
+    )
+    assert accumulator.finish_reason == "stop"
+
+
+def test_usage_without_choices() -> None:
+    accumulator = Accumulator()
+    for event in Local().decode(
+        "", {"id": "gen", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    ):
+        accumulator.feed(event)
+
+    assert accumulator.usage == Usage(input_tokens=1, output_tokens=2)
+    assert accumulator.generation_id == "gen"
+
+
+def test_ids_of_the_conversation_are_not_used_again() -> None:
+    accumulator = Accumulator()
+    for delta in (D(0, "call_0", "f", "{}"), D(1, "", "f", "{}"), D(2, "call_2", "f", "{}")):
+        accumulator.feed(delta.event)
+    new = iter(["call_0", "call_1", "call_3"])
+
+    partial = accumulator.partial(lambda: next(new), {"call_0"})
+
+    assert [call.id for call in partial.calls] == ["call_1", "call_3", "call_2"]
+
+
+@pytest.mark.parametrize(
+    ("event", "phase"),
+    [
+        (TextDelta("x"), Phase.TEXT),
+        (TextDelta(""), None),
+        (ReasoningDelta("x"), Phase.REASONING),
+        (ReasoningDelta(""), None),
+        (ReasoningDetail({}), Phase.REASONING),
+        (ToolCallDelta(index=0, id="a"), Phase.TOOL_ARGUMENTS),
+        (UsageReport(Usage()), None),
+        (FinishReason("stop"), None),
+        (ResponseInfo("gen"), None),
+        (InStreamError("x"), None),
+        (MessageRestart(), None),
+        (Done(), None),
+    ],
+)
+def test_only_content_counts_as_progress(
+    event: TextDelta | ToolCallDelta, phase: Phase | None
+) -> None:
+    assert Accumulator().feed(event) is phase
+
+
+def test_an_empty_piece_of_a_known_call_is_no_progress() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(ToolCallDelta(index=0, id="a", name="f"))
+
+    assert accumulator.feed(ToolCallDelta(index=0)) is None
+    assert accumulator.feed(ToolCallDelta(index=0, arguments="{")) is Phase.TOOL_ARGUMENTS
+
+
+def test_the_first_error_is_the_one() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(InStreamError("first"))
+    accumulator.feed(InStreamError("second"))
+
+    assert accumulator.error == InStreamError("first")
+
+
+def test_news_is_what_came_since_the_last_look() -> None:
+    accumulator = Accumulator()
+    assert accumulator.news() is None
+
+    for event in (
+        ReasoningDelta("h"),
+        ReasoningDelta("m"),
+        TextDelta("x"),
+        D(0, "a", "f", "").event,
+    ):
+        accumulator.feed(event)
+    assert accumulator.news() == News(
+        text="x",
+        reasoning="hm",
+        calls=(CallProgress(position=0, name="f", received_bytes=0, lines=0),),
+    )
+
+    accumulator.feed(D(0, "", "", '{"x": "é\\n').event)
+    assert accumulator.news() == News(
+        text="",
+        reasoning="",
+        calls=(CallProgress(position=0, name="f", received_bytes=11, lines=1),),
+    )
+    assert accumulator.news() is None
+
+
+def test_news_of_arguments_sent_again_is_their_whole_size() -> None:
+    accumulator = Accumulator(cumulative_arguments=True)
+    accumulator.feed(D(0, "a", "f", '{"x"').event)
+    accumulator.news()
+    accumulator.feed(D(0, "a", "f", '{"x": 1}').event)
+
+    news = accumulator.news()
+
+    assert news is not None
+    assert news.calls[0].received_bytes == 8
+
+
+def test_size_counts_utf8_bytes_of_everything() -> None:
+    partial = Partial(
+        text="é", reasoning="x", calls=(ToolCall(id="a", name="f", arguments="{}\ud83d"),)
+    )
+
+    assert partial.size_bytes == 2 + 1 + 3
+    assert not partial.is_empty
+    assert Partial(reasoning_details=({"type": "t"},)).is_empty
+
+
+def call(arguments: str, name: str = "f") -> ToolCall:
+    return ToolCall(id="a", name=name, arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "may_be_empty", "closed"),
+    [
+        ("{}", False, True),
+        ("", False, False),
+        ("", True, True),
+        (" null ", True, True),
+        ("null", False, False),
+        ('{"x"', True, False),
+    ],
+)
+def test_closed(arguments: str, may_be_empty: bool, closed: bool) -> None:
+    assert (closed_call(call(arguments), may_be_empty=may_be_empty) is not None) is closed
+
+
+TEXT = Partial(text="x")
+CALL = Partial(calls=(call('{"x": 1}'),))
+BEGUN = Partial(calls=(call('{"x": 1}'), call('{"x": "y')))
+GARBLED = Partial(calls=(call("{'x': 1}"),))
+EMPTY_CALL = Partial(calls=(call("", "g"),))
+
+
+# what came, finish reason, [DONE] came, what ended the stream, output tokens reported of a cap of
+# 100, cause (None: complete)
+VERDICTS: list[tuple[Partial, str, bool, CutCause | None, int, CutCause | None]] = [
+    (TEXT, "stop", True, None, 0, None),
+    (Partial(), "stop", True, None, 0, None),
+    (CALL, "tool_calls", True, None, 0, None),
+    (CALL, "tool_use", False, None, 0, None),
+    # Finish reasons lie; the argument text decides.
+    (CALL, "stop", True, None, 0, None),
+    (BEGUN, "tool_calls", True, None, 0, CutCause.ENDED),
+    (BEGUN, "stop", True, None, 0, CutCause.ENDED),
+    (EMPTY_CALL, "tool_calls", True, None, 0, None),
+    (Partial(calls=(call("null", "g"),)), "tool_calls", True, None, 0, None),
+    (Partial(calls=(call(""),)), "tool_calls", True, None, 0, CutCause.ENDED),
+    (GARBLED, "tool_calls", True, None, 0, CutCause.MALFORMED),
+    (TEXT, "tool_calls", True, None, 0, CutCause.MALFORMED),
+    (TEXT, "malformed_function_call", True, None, 0, CutCause.MALFORMED),
+    # No terminal signal.
+    (TEXT, "", False, None, 0, CutCause.ENDED),
+    (CALL, "", True, None, 0, CutCause.ENDED),
+    (CALL, "error", True, None, 0, CutCause.ENDED),
+    (CALL, "error", False, CutCause.DROPPED, 0, CutCause.DROPPED),
+    (CALL, "", False, CutCause.DROPPED, 0, CutCause.DROPPED),
+    (TEXT, "", False, CutCause.STALLED, 0, CutCause.STALLED),
+    (Partial(), "", False, CutCause.SILENT, 0, CutCause.SILENT),
+    # After a terminal signal it does not matter how the connection ended.
+    (TEXT, "stop", False, CutCause.DROPPED, 0, None),
+    (CALL, "tool_calls", False, CutCause.STALLED, 0, None),
+    (BEGUN, "tool_calls", False, CutCause.DROPPED, 0, CutCause.ENDED),
+    # The cap, said or counted.
+    (TEXT, "length", True, None, 0, CutCause.CAPPED),
+    (BEGUN, "max_tokens", False, CutCause.DROPPED, 0, CutCause.CAPPED),
+    (TEXT, "stop", True, None, 99, None),
+    (TEXT, "stop", True, None, 100, CutCause.CAPPED),
+    (BEGUN, "tool_calls", True, None, 101, CutCause.CAPPED),
+    (BEGUN, "", True, None, 100, CutCause.CAPPED),
+    (BEGUN, "", False, CutCause.DROPPED, 100, CutCause.DROPPED),
+    # A filter.
+    (TEXT, "content_filter", True, None, 0, CutCause.FILTERED),
+    (CALL, "refusal", False, CutCause.DROPPED, 100, CutCause.FILTERED),
+]
+
+
+@pytest.mark.parametrize(("partial", "reason", "done", "failure", "tokens", "cause"), VERDICTS)
+def test_verdict(
+    partial: Partial,
+    reason: str,
+    done: bool,
+    failure: CutCause | None,
+    tokens: int,
+    cause: CutCause | None,
+) -> None:
+    usage = Usage(output_tokens=tokens) if tokens else None
+    verdict = judge(
+        partial,
+        finish_reason=reason,
+        done=done,
+        done_is_terminal=False,
+        failure=failure,
+        usage=usage,
+        output_limit=100,
+        no_argument_tools={"g"},
+    )
+
+    if cause is None:
+        assert isinstance(verdict, Complete)
+        calls = tuple(
+            replace(call, arguments="{}") if call.name == "g" else call for call in partial.calls
+        )
+        assert (verdict.message.content, verdict.message.tool_calls, verdict.usage) == (
+            partial.text,
+            calls,
+            usage,
+        )
+    else:
+        assert verdict == Cut(cause=cause, partial=partial, usage=usage)
+
+
+def test_every_cause_has_a_verdict() -> None:
+    assert {cause for *_, cause in VERDICTS} == {None, *CutCause}
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_complete"), [(None, True), (CutCause.DROPPED, False), (CutCause.STALLED, False)]
+)
+def test_done_is_a_terminal_signal_where_the_adapter_says_so(
+    failure: CutCause | None, is_complete: bool
+) -> None:
+    verdict = judge(
+        CALL,
+        finish_reason="",
+        done=True,
+        done_is_terminal=True,
+        failure=failure,
+        usage=None,
+        output_limit=None,
+    )
+
+    assert isinstance(verdict, Complete) is is_complete
+
+
+def pieces(text: str, data: st.DataObject) -> list[str]:
+    at = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
+    return [text[a:b] for a, b in zip([0, *at], [*at, len(text)], strict=True)]
+
+
+@given(
+    answers(), st.sampled_from(["index", "id", "reused index and id", "index and id"]), st.data()
+)
+def test_interleaved_calls_stay_apart(answer: Answer, told_by: str, data: st.DataObject) -> None:
+    waiting: list[list[D]] = []
+    for number, made in enumerate(answer.calls):
+        index = {"id": None, "reused index and id": 0}.get(told_by, number)
+        id_ = "" if told_by == "index" else made.id
+        opening = D(index, made.id, f"tool{number}", "")
+        waiting.append(
+            [opening, *(D(index, id_, "", text) for text in pieces(made.arguments, data))]
+        )
+    # Calls open in order; what follows comes in any order.
+    deltas = [queue.pop(0) for queue in waiting]
+    while any(waiting):
+        deltas.append(data.draw(st.sampled_from([queue for queue in waiting if queue])).pop(0))
+
+    assert calls_of(*deltas) == [
+        (made.id, f"tool{number}", made.arguments) for number, made in enumerate(answer.calls)
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("tr0"), st.text(max_size=5)), max_size=20), st.data())
+def test_news_add_up_to_what_came(parts: list[tuple[str, str]], data: st.DataObject) -> None:
+    accumulator = Accumulator()
+    text = reasoning = ""
+    size = 0
+    for kind, piece in (*parts, ("t", "")):
+        if kind == "0":
+            accumulator.feed(ToolCallDelta(index=0, name="f", arguments=piece))
+        else:
+            accumulator.feed(TextDelta(piece) if kind == "t" else ReasoningDelta(piece))
+        if (data.draw(st.booleans()) or not piece) and (news := accumulator.news()):
+            text, reasoning = text + news.text, reasoning + news.reasoning
+            size = news.calls[0].received_bytes if news.calls else size
+    if news := accumulator.news():
+        text, reasoning = text + news.text, reasoning + news.reasoning
+        size = news.calls[0].received_bytes if news.calls else size
+
+    partial = accumulator.partial(lambda: "new")
+    assert (text, reasoning) == (partial.text, partial.reasoning)
+    assert size + len((text + reasoning).encode()) == partial.size_bytes
+
+
+ODD_DELTAS = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": json_values(),
+        "reasoning_details": st.lists(
+            st.dictionaries(st.sampled_from(["type", "index", "text"]), json_values())
+        ),
+        "tool_calls": st.lists(
+            st.dictionaries(st.sampled_from(["index", "id", "function", "type"]), json_values())
+        )
+        | json_values(),
+    },
+)
+
+
+@given(st.lists(ODD_DELTAS | json_objects(), max_size=4))
+def test_no_delta_at_all_raises(deltas: list[JsonObject]) -> None:
+    accumulator = Accumulator()
+    for delta in deltas:
+        for event in Local().decode("", {"choices": [{"delta": delta}]}):
+            accumulator.feed(event)
+    new = ids()
+
+    made = [call.id for call in accumulator.partial(lambda: next(new)).calls]
+    assert len(set(made)) == len(made)
+
+
+def test_a_call_that_needed_a_repair_goes_into_the_history_as_plain_json() -> None:
+    fenced = call('```json\n{"path": "a.md",}\n```')
+    assert closed_call(fenced, may_be_empty=False) == replace(fenced, arguments='{"path": "a.md"}')
+
+
+def test_a_nameless_call_beside_a_named_one_is_not_lost_in_silence() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(ToolCallDelta(index=0, id="a", name="f", arguments="{}"))
+    accumulator.feed(ToolCallDelta(index=1, id="b", arguments="{}"))
+    accumulator.feed(FinishReason("tool_calls"))
+    partial = accumulator.partial(lambda: "new")
+    verdict = judge(
+        partial,
+        finish_reason=accumulator.finish_reason,
+        done=True,
+        done_is_terminal=False,
+        failure=None,
+        usage=None,
+        output_limit=None,
+    )
+    assert isinstance(verdict, Cut)
+    assert verdict.cause is CutCause.MALFORMED
+    assert [named.name for named in partial.calls] == ["f"]

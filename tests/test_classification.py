@@ -1,0 +1,230 @@
+"""The structure of the table, not its wording: what the texts mean is judged by the corpus."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from agentcore.classification import (
+    ERROR_RULES,
+    KIND_OF_CAUSE,
+    CutCause,
+    ErrorKind,
+    ErrorRule,
+    Strength,
+    classify,
+    corrected_output_limit,
+)
+from agentcore.facts import ErrorFacts, Surface, facts_of_exception, facts_of_payload
+from agentcore.testing.strategies import (
+    error_facts,
+    error_payloads,
+    error_rules,
+    exceptions_with_causes,
+)
+
+STRENGTHS = {row.name: row.strength for row in ERROR_RULES}
+
+
+def test_where_this_project_began() -> None:
+    found = classify(facts_of_payload({"error": {"message": "Network connection lost."}}))
+
+    assert found.kind is ErrorKind.CONNECTION
+    assert found.is_transient
+
+
+def test_what_no_row_names_is_unknown() -> None:
+    found = classify(ErrorFacts(surface=Surface.SSE, messages=("Retry after 5 seconds",)))
+
+    assert (found.kind, found.rule) == (ErrorKind.UNKNOWN, "no rule")
+    assert found.retry_after is not None
+    assert found.retry_after.seconds == 5
+
+
+def test_an_adapters_row_is_read_before_the_common_ones_of_its_strength() -> None:
+    row = ErrorRule(
+        name="own", kind=ErrorKind.QUOTA, strength=Strength.DEFAULT, why="", statuses=(500,)
+    )
+
+    assert classify(ErrorFacts(surface=Surface.HTTP, status=500), [row]).rule == "own"
+
+
+@pytest.mark.parametrize(
+    ("row", "evidence"),
+    [
+        ({"statuses": (418,)}, "status 418"),
+        ({"status_class": 4}, "status 418"),
+        ({"statuses": (500,), "status_class": 4}, "status 418"),
+        ({"statuses": (500,)}, None),
+        ({"words": ("teapot",)}, "reason 'teapot'"),
+        ({"words": ("pot",)}, None),
+        ({"exceptions": ("TeaError",)}, "exception tea.pot.TeaError"),
+        ({"exceptions": ("tea.pot.TeaError",)}, None),
+        ({"phrases": ("short and STOUT",)}, "text 'short and stout'"),
+        ({"phrases": ("short and st",)}, None),
+        ({"phrases": ("short",), "vetoes": ("handle",)}, None),
+        ({"phrases": ("short",), "vetoes": ("hand",)}, "text 'short'"),
+        ({"statuses": (418,), "words": ("teapot",)}, "status 418, reason 'teapot'"),
+        ({"statuses": (418,), "words": ("coffee",)}, None),
+        ({"surfaces": (Surface.HTTP,)}, "surface http"),
+        ({"surfaces": (Surface.SSE,)}, None),
+    ],
+)
+def test_conditions_of_a_row(row: dict[str, object], evidence: str | None) -> None:
+    facts = ErrorFacts(
+        surface=Surface.HTTP,
+        status=418,
+        reasons=("teapot",),
+        messages=("here is my handle", "I am short and stout"),
+        exceptions=("builtins.OSError", "tea.pot.TeaError"),
+    )
+    own = ErrorRule(
+        name="own",
+        kind=ErrorKind.QUOTA,
+        strength=Strength.SPECIFIC,
+        why="",
+        **row,  # type: ignore[arg-type]
+    )
+
+    found = classify(facts, [own])
+
+    assert (found.evidence if found.rule == "own" else None) == evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("You requested up to 64000 tokens, but can only afford 1,234.", 1_234),
+        ("max_tokens: 64000 > 32000, which is the maximum", 32_000),
+        ("supports at most 8192 completion tokens", 8_192),
+        ("max_tokens must be less than or equal to 4_096", 4_096),
+        ("Range of max_tokens should be in the range of [1, 8192]", 8_192),
+        ("the maximum allowed output tokens is 64000", 64_000),
+        ("can only afford 0", None),
+        ("too many", None),
+    ],
+)
+def test_cap_that_a_refusal_names(text: str, limit: int | None) -> None:
+    assert corrected_output_limit(ErrorFacts(surface=Surface.HTTP, messages=(text,))) == limit
+
+
+def test_only_a_refused_cap_carries_a_cap() -> None:
+    text = "can only afford 100"
+
+    assert [
+        classify(
+            ErrorFacts(surface=Surface.HTTP, status=status, messages=(text,))
+        ).corrected_output_limit
+        for status in (402, 500)
+    ] == [100, None]
+
+
+# --- the table ------------------------------------------------------------------------------
+
+
+def test_strengths_ascend() -> None:
+    assert all(one.strength <= two.strength for one, two in pairwise(ERROR_RULES))
+
+
+def test_names_are_unique_and_every_row_says_why() -> None:
+    assert len(STRENGTHS) == len(ERROR_RULES)
+    assert all(row.why for row in ERROR_RULES)
+
+
+def test_every_kind_comes_from_somewhere() -> None:
+    of_rows = {row.kind for row in ERROR_RULES}
+
+    assert of_rows | set(KIND_OF_CAUSE.values()) | {ErrorKind.UNKNOWN} == set(ErrorKind)
+    assert set(ErrorKind) - of_rows <= {ErrorKind.UNKNOWN, ErrorKind.TRUNCATED}
+
+
+def test_every_cause_but_dropped_has_a_kind() -> None:
+    assert set(KIND_OF_CAUSE) == set(CutCause) - {CutCause.DROPPED}
+
+
+def only(row: ErrorRule) -> list[ErrorFacts]:
+    """Facts that meet a row's conditions and say nothing else, one for each of its items."""
+    statuses = row.statuses or ((row.status_class * 100,) if row.status_class else (None,))
+    return [
+        ErrorFacts(
+            surface=row.surfaces[0] if row.surfaces else Surface.HTTP,
+            status=status,
+            reasons=(word,) if word else (),
+            exceptions=(f"somewhere.{exception}",) if exception else (),
+        )
+        for status in statuses
+        for word in row.words or ("",)
+        for exception in row.exceptions or ("",)
+    ]
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ERROR_RULES if not row.phrases], ids=lambda row: row.name
+)
+def test_no_row_is_hidden_by_those_before_it(row: ErrorRule) -> None:
+    assert {classify(facts).rule for facts in only(row)} == {row.name}
+
+
+@given(error_facts(), st.lists(error_rules(), max_size=3))
+def test_any_facts_have_one_kind(facts: ErrorFacts, rules: list[ErrorRule]) -> None:
+    found = classify(facts, rules)
+
+    assert found == classify(facts, rules)
+    assert found.evidence
+
+
+@given(error_payloads() | st.text(st.characters()) | st.binary())
+def test_any_payload_has_one_kind(payload: JsonValue | bytes) -> None:
+    assert classify(facts_of_payload(payload)) == classify(facts_of_payload(payload))
+
+
+@given(exceptions_with_causes())
+def test_any_exception_has_one_kind(error: BaseException) -> None:
+    assert classify(facts_of_exception(error)) == classify(facts_of_exception(error))
+
+
+@given(error_facts(), st.lists(error_rules(), max_size=3))
+def test_weaker_evidence_never_overrules_stronger(
+    facts: ErrorFacts, rules: list[ErrorRule]
+) -> None:
+    before = classify(facts)
+    strength = STRENGTHS.get(before.rule)
+    weaker = [row for row in rules if strength is not None and row.strength > strength]
+
+    assert classify(facts, weaker) == before
+
+
+SPECIFIC_WORDS = [row for row in ERROR_RULES if row.words and row.strength is Strength.SPECIFIC]
+
+
+@given(
+    st.sampled_from(SPECIFIC_WORDS),
+    error_facts(),
+    st.lists(error_rules(), max_size=3, unique_by=lambda own: own.name),
+)
+def test_wording_never_overrules_a_specific_fact(
+    row: ErrorRule, facts: ErrorFacts, rules: list[ErrorRule]
+) -> None:
+    strengths = STRENGTHS | {own.name: own.strength for own in rules}
+    told = replace(only(row)[0], messages=facts.messages)
+
+    assert strengths[classify(told, rules).rule] is Strength.SPECIFIC
+
+
+@given(error_facts(), error_rules())
+def test_a_row_at_the_end_never_changes_an_answer_of_its_strength(
+    facts: ErrorFacts, row: ErrorRule
+) -> None:
+    before = classify(facts)
+    strength = STRENGTHS.get(before.rule)
+
+    # The whole table as an adapter's rows: the new one then stands at the end of its strength.
+    after = classify(facts, (*ERROR_RULES, row))
+
+    if strength is not None and row.strength >= strength:
+        assert after == before
+    else:
+        assert after.rule in (before.rule, row.name)
