@@ -1,6 +1,19 @@
 """Fixtures of the whole suite."""
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A shared machine may stand still for a second: speed is no property. On a continuous-integration
+# server the examples are the same each time; new ones are found at the desk.
+settings.register_profile(
+    "agentcore",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("agentcore")
 
 
 @pytest.fixture(autouse=True)
