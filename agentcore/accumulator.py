@@ -1,16 +1,15 @@
-"""Fold stream events into one answer, and judge it: complete, or cut and why.
+"""Fold stream events into one answer, as it was received.
 
 Endpoints differ in how they number, name and repeat tool calls. What can be told apart by structure
 is told apart here; nothing is guessed, and argument text is kept as it was received.
 """
 
-import json
+import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias, assert_never
+from dataclasses import dataclass, field
+from typing import assert_never
 
-from agentcore.arguments import is_open_object, parse_arguments
-from agentcore.classification import CutCause
+from agentcore.arguments import parse_arguments
 from agentcore.events import (
     Done,
     FinishReason,
@@ -25,80 +24,12 @@ from agentcore.events import (
     UsageReport,
 )
 from agentcore.facts import Phase
-from agentcore.messages import AssistantMessage, JsonObject, ToolCall, Usage, mend_surrogates
+from agentcore.messages import JsonObject, ToolCall, Usage, mend_surrogates
+from agentcore.verdict import Partial
 
-__all__ = [
-    "Accumulator",
-    "CallProgress",
-    "Complete",
-    "Cut",
-    "News",
-    "Partial",
-    "Verdict",
-    "closed_call",
-    "judge",
-]
+__all__ = ["Accumulator", "CallProgress", "News"]
 
-_COMPLETE_REASONS = frozenset(
-    {
-        "stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "eos",
-        "completed", "complete",
-    }
-)  # fmt: skip
-_CAPPED_REASONS = frozenset(
-    {
-        "length", "max_tokens", "max_output_tokens", "model_length",
-        "model_context_window_exceeded",
-    }
-)  # fmt: skip
-_FILTERED_REASONS = frozenset(
-    {"content_filter", "safety", "refusal", "recitation", "prohibited_content", "blocklist"}
-)
-_MALFORMED_REASONS = frozenset({"malformed_function_call", "unexpected_tool_call"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Partial:
-    """What came of an answer, whole or not: the one form in which received output is passed on."""
-
-    text: str = ""
-    reasoning: str = ""
-    reasoning_details: tuple[JsonObject, ...] = ()
-    calls: tuple[ToolCall, ...] = ()
-    """In order of their first appearance, each with its raw argument text."""
-    has_nameless_call: bool = False
-    """A call came whose name did not: no tool can answer it, no history hold it."""
-
-    @property
-    def size_bytes(self) -> int:
-        """UTF-8 bytes of text, reasoning and arguments."""
-        texts = (self.text, self.reasoning, *(call.arguments for call in self.calls))
-        return sum(len(text.encode(errors="replace")) for text in texts)
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing that a display could have shown, and no call begun."""
-        return not (self.text or self.reasoning or self.calls)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complete:
-    """The model said all it wanted to say, and closed every call."""
-
-    message: AssistantMessage
-    usage: Usage | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """The answer is not whole."""
-
-    cause: CutCause
-    partial: Partial
-    usage: Usage | None
-
-
-Verdict: TypeAlias = Complete | Cut
+_BRACKET = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +46,8 @@ class CallProgress:
 class News:
     """What came since the last look."""
 
+    restarted: bool
+    """What was told of this answer before is void: a whole message came after its deltas."""
     text: str
     reasoning: str
     calls: tuple[CallProgress, ...]
@@ -137,17 +70,46 @@ class _OpenCall:
     received_bytes: int = 0
     lines: int = 0
 
+    scanned: int = 0
+    """Fragments that `is_balanced` has seen."""
+    depth: int = 0
+    in_string: bool = False
+    backslash: str = ""
+    """A backslash at the very end: what it escapes has not come."""
+    opened: bool = False
+
     @property
     def arguments(self) -> str:
         return "".join(self.fragments)
 
+    def start_over(self, arguments: str) -> None:
+        """What came was not the arguments; this is."""
+        self.fragments = [arguments]
+        self.told = self.received_bytes = self.lines = self.scanned = self.depth = 0
+        self.in_string = self.opened = False
+        self.backslash = ""
+
+    def is_balanced(self) -> bool:
+        """Every bracket of the arguments is closed.
+
+        Each fragment is scanned once: a server whose ids vary makes this a question for all.
+        """
+        rest = self.backslash + "".join(self.fragments[self.scanned :])
+        self.scanned = len(self.fragments)
+        self.backslash = "\\" if (len(rest) - len(rest.rstrip("\\"))) % 2 else ""
+        rest = rest.removesuffix(self.backslash)
+        for token in _BRACKET.findall(rest):
+            if token == '"':
+                self.in_string = not self.in_string
+                # A string on the outside: arguments that were encoded twice.
+                self.opened = self.opened or (self.depth == 0 and not self.in_string)
+            elif len(token) == 1 and not self.in_string:
+                self.depth += 1 if token in "{[" else -1
+                self.opened = True
+        return self.opened and self.depth <= 0 and not self.in_string
+
     def looks_closed(self) -> bool:
-        """Cheap test first: this is asked for every fragment of a server whose ids vary."""
-        last = self.fragments[-1] if self.fragments else ""
-        return (
-            last.rstrip().endswith(("}", "`", '"'))
-            and parse_arguments(mend_surrogates(self.arguments)) is not None
-        )
+        return self.is_balanced() and parse_arguments(mend_surrogates(self.arguments)) is not None
 
 
 class Accumulator:
@@ -164,12 +126,17 @@ class Accumulator:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._details: dict[tuple[str, str], JsonObject] = {}
+        self._detail_texts: dict[tuple[tuple[str, str], str], list[str]] = {}
         self._calls: list[_OpenCall] = []
         self._by_index: dict[int, _OpenCall] = {}
         self._by_id: dict[str, _OpenCall] = {}
         self._told_text = 0
         self._told_reasoning = 0
+        self._half_text = self._half_reasoning = ""
+        self._restarted = False
         self.finish_reason = ""
+        self.went_on = False
+        """Content came after a finish reason: on this endpoint it ends nothing."""
         self.done = False
         self.usage: Usage | None = None
         self.generation_id = ""
@@ -177,6 +144,12 @@ class Accumulator:
 
     def feed(self, event: StreamEvent) -> Phase | None:
         """Take one event in; the phase it belongs to if it bears content, else None."""
+        phase = self._feed(event)
+        if phase is not None and self.finish_reason:
+            self.went_on = True
+        return phase
+
+    def _feed(self, event: StreamEvent) -> Phase | None:
         match event:
             case TextDelta(text):
                 self._text.append(text)
@@ -187,8 +160,7 @@ class Accumulator:
                 self._reasoning.append(text)
                 return Phase.REASONING if text else None
             case ReasoningDetail(detail):
-                self._feed_detail(detail)
-                return Phase.REASONING
+                return Phase.REASONING if self._feed_detail(detail) else None
             case UsageReport(usage):
                 self.usage = usage
             case FinishReason(reason):
@@ -205,15 +177,23 @@ class Accumulator:
                 assert_never(event)
         return None
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing that a display could have shown has come."""
+        return not (any(self._text) or any(self._reasoning) or self._calls)
+
     def news(self) -> News | None:
         """What came since the last call, joined; None when nothing did."""
-        text = "".join(self._text[self._told_text :])
-        reasoning = "".join(self._reasoning[self._told_reasoning :])
+        text, self._half_text = _whole(self._half_text, self._text[self._told_text :])
+        reasoning, self._half_reasoning = _whole(
+            self._half_reasoning, self._reasoning[self._told_reasoning :]
+        )
         self._told_text, self._told_reasoning = len(self._text), len(self._reasoning)
         calls = tuple(self._progress(call) for call in self._calls if self._has_news(call))
-        if not (text or reasoning or calls):
+        restarted, self._restarted = self._restarted, False
+        if not (text or reasoning or calls or restarted):
             return None
-        return News(text=text, reasoning=reasoning, calls=calls)
+        return News(restarted=restarted, text=text, reasoning=reasoning, calls=calls)
 
     def partial(self, new_id: Callable[[], str], taken: Collection[str] = ()) -> Partial:
         """All that came, with an id for every call that came without one or with one in use.
@@ -238,7 +218,7 @@ class Accumulator:
         return Partial(
             text=mend_surrogates("".join(self._text)),
             reasoning=mend_surrogates("".join(self._reasoning)),
-            reasoning_details=tuple(self._details.values()),
+            reasoning_details=self._joined_details(),
             calls=tuple(calls),
             has_nameless_call=any(not call.name for call in self._calls),
         )
@@ -264,9 +244,7 @@ class Accumulator:
         # Some relays open with an empty object and then send the real one.
         is_real_one = call.fragments == ["{}"] and delta.arguments.lstrip().startswith("{")
         if self._cumulative or is_real_one:
-            call.fragments = [delta.arguments]
-            call.told = 0
-            call.received_bytes = call.lines = 0
+            call.start_over(delta.arguments)
         else:
             call.fragments.append(delta.arguments)
         return True
@@ -292,6 +270,8 @@ class Accumulator:
         other_name = bool(delta.name and call.name and delta.name != call.name)
         if other_name and (other_id or delta.index is None):
             return True
+        if other_id and delta.name and not (call.fragments or delta.arguments):
+            return True  # two openings in a row
         if not delta.name or (delta.id and not other_id):
             return False
         if delta.index is not None and call.fragments == ["{}"] and not (other_id or other_name):
@@ -300,20 +280,33 @@ class Accumulator:
             return delta.arguments.lstrip().startswith("{") and call.looks_closed()
         return call.looks_closed()
 
-    def _feed_detail(self, detail: JsonObject) -> None:
+    def _feed_detail(self, detail: JsonObject) -> bool:
+        """Merge a piece of a reasoning block; True when it says something."""
         key = (str(detail.get("type")), str(detail.get("index", len(self._details))))
         known = self._details.setdefault(key, {})
+        says_something = False
         for name, value in detail.items():
-            before = known.get(name)
-            if name in ("text", "summary", "data") and isinstance(before, str):
-                known[name] = before + value if isinstance(value, str) else before
+            if name in ("text", "summary", "data") and isinstance(value, str):
+                self._detail_texts.setdefault((key, name), []).append(value)
+                says_something = says_something or bool(value)
             elif value is not None or name not in known:
                 known[name] = value
+        return says_something
+
+    def _joined_details(self) -> tuple[JsonObject, ...]:
+        joined = {key: dict(detail) for key, detail in self._details.items()}
+        for (key, name), pieces in self._detail_texts.items():
+            joined[key][name] = mend_surrogates("".join(pieces))
+        return tuple(joined.values())
 
     def _restart(self) -> None:
-        self._text, self._reasoning, self._details = [], [], {}
+        self._restarted = self._restarted or bool(
+            self._told_text or self._told_reasoning or any(c.announced for c in self._calls)
+        )
+        self._text, self._reasoning, self._details, self._detail_texts = [], [], {}, {}
         self._calls, self._by_index, self._by_id = [], {}, {}
         self._told_text = self._told_reasoning = 0
+        self._half_text = self._half_reasoning = ""
 
     @staticmethod
     def _has_news(call: _OpenCall) -> bool:
@@ -334,95 +327,8 @@ class Accumulator:
         )
 
 
-def closed_call(call: ToolCall, *, may_be_empty: bool) -> ToolCall | None:
-    """The call, if the model closed its arguments itself; None when it did not.
-
-    Arguments that needed a lossless repair come back as plain JSON: they are sent again with every
-    later request, and strict endpoints refuse what is not.
-
-    Args:
-        call: The call, with its raw argument text.
-        may_be_empty: A terminal signal came and the tool requires nothing, so that no text at all
-            (or `null`) means `{}`.
-    """
-    if call.arguments.strip() in ("", "null"):
-        return replace(call, arguments="{}") if may_be_empty else None
-    arguments = parse_arguments(call.arguments)
-    if arguments is None or not arguments.repairs:
-        return call if arguments is not None else None
-    return replace(call, arguments=json.dumps(arguments.fields, ensure_ascii=False))
-
-
-def judge(
-    partial: Partial,
-    *,
-    finish_reason: str,
-    done: bool,
-    done_is_terminal: bool,
-    failure: CutCause | None,
-    usage: Usage | None,
-    output_limit: int | None,
-    no_argument_tools: Collection[str] = (),
-) -> Verdict:
-    """Judge an answer. Finish reasons lie; the argument text decides.
-
-    Args:
-        partial: All that came.
-        finish_reason: The endpoint's word, lower case; empty when none came.
-        done: The `[DONE]` line came.
-        done_is_terminal: This endpoint sends no finish reasons: `[DONE]` is the terminal signal.
-        failure: What ended the stream when it was not its own end. After a terminal signal it does
-            not matter any more.
-        usage: As reported, if it was.
-        output_limit: The cap that was sent, in tokens.
-        no_argument_tools: Names of the tools that require no argument.
-    """
-    cause = _cause(
-        partial,
-        finish_reason=finish_reason,
-        terminal=finish_reason in _COMPLETE_REASONS
-        or (done and done_is_terminal and failure is None),
-        failure=failure,
-        cap_reached=bool(output_limit and usage and usage.output_tokens >= output_limit),
-        no_argument_tools=no_argument_tools,
-    )
-    if cause is not None:
-        return Cut(cause=cause, partial=partial, usage=usage)
-    message = AssistantMessage(
-        content=partial.text,
-        tool_calls=tuple(
-            closed
-            for call in partial.calls
-            if (closed := closed_call(call, may_be_empty=True)) is not None
-        ),
-        reasoning=partial.reasoning,
-        reasoning_details=partial.reasoning_details,
-    )
-    return Complete(message=message, usage=usage)
-
-
-def _cause(
-    partial: Partial,
-    *,
-    finish_reason: str,
-    terminal: bool,
-    failure: CutCause | None,
-    cap_reached: bool,
-    no_argument_tools: Collection[str],
-) -> CutCause | None:
-    if finish_reason in _FILTERED_REASONS:
-        return CutCause.FILTERED
-    if finish_reason in _CAPPED_REASONS or (cap_reached and failure is None):
-        return CutCause.CAPPED
-    if finish_reason in _MALFORMED_REASONS:
-        return CutCause.MALFORMED
-    if not terminal:
-        return failure or CutCause.ENDED
-    promised = finish_reason in ("tool_calls", "tool_use", "function_call")
-    if partial.has_nameless_call or (promised and not partial.calls):
-        return CutCause.MALFORMED
-    for call in partial.calls:
-        if closed_call(call, may_be_empty=call.name in no_argument_tools) is None:
-            # A prefix is a lie about the ending; anything else, a model that cannot spell.
-            return CutCause.ENDED if is_open_object(call.arguments) else CutCause.MALFORMED
-    return None
+def _whole(half: str, pieces: list[str]) -> tuple[str, str]:
+    """Pieces joined, and half of a surrogate pair at their end, which waits for its other half."""
+    text = half + "".join(pieces)
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+    return mend_surrogates(text.removesuffix(half)), half

@@ -1,5 +1,6 @@
 """`Agent`: the front door. It checks what it is given, and starts runs."""
 
+import logging
 import os
 import random
 import string
@@ -15,8 +16,7 @@ from collections.abc import (
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import anyio
 
@@ -28,7 +28,16 @@ from agentcore.events import RunEvent
 from agentcore.messages import Message, SystemMessage, UserMessage, mend_surrogates
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
-from agentcore.run import History, LearnedLimits, Limits, Run, RunResult, Settings
+from agentcore.run import (
+    History,
+    LearnedLimits,
+    Limits,
+    Run,
+    RunResult,
+    Settings,
+    checked_tools,
+    checked_workspace,
+)
 from agentcore.tools.base import Tool
 from agentcore.turn import Chance
 
@@ -60,15 +69,17 @@ class EventStream:
     def result(self) -> RunResult:
         """The result, once the iteration has ended."""
         if not self._result:
-            raise RuntimeError("EventStream.result: the run is not over; iterate to the end first")
+            raise RuntimeError(
+                "EventStream.result: there is none, for the iteration has not come to its end"
+            )
         return self._result[0]
 
 
 class Agent:
     """A model, its tools and a workspace; `run` carries a prompt to its end.
 
-    `model`, `adapter`, `tools` and the rest may be changed between turns: every request is made
-    from what they are at that moment.
+    `model`, `adapter`, `tools` and the rest may be assigned at any time, also by a listener in the
+    middle of a run: each turn is made from what they are when it begins, checked as at the start.
     """
 
     def __init__(
@@ -118,8 +129,9 @@ class Agent:
         self.clocks = clocks
         self.limits = limits if limits is not None else Limits()
         self.history = history
-        self.workspace = _checked_workspace(workspace)
-        self.tools = _checked_tools(tools, frozenset(allow_unconfined))
+        self.workspace = workspace
+        self.tools = tools
+        self.allow_unconfined = allow_unconfined
         self._transport = transport
         self._chance = Chance(sleep=sleep, roll=roll, new_id=_new_id)
         self._learned: LearnedLimits = {}
@@ -167,6 +179,8 @@ class Agent:
         async def main() -> RunResult:
             return await self.run(prompt, messages=messages, on_event=on_event)
 
+        if _loop_is_running():
+            raise ConfigurationError("run_sync() inside async code: use `await agent.run(…)` there")
         return anyio.run(main)
 
     @asynccontextmanager
@@ -195,13 +209,13 @@ class Agent:
             if failure:
                 raise failure[0]
 
-        error_inside: Exception | None = None
+        error_inside: BaseException | None = None
         async with receive, aclosing(events()) as iterator, anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             try:
                 yield EventStream(_receive=iterator, _result=outcome)
-            except Exception as error:  # raised below, outside: a task group would wrap it
-                error_inside = error
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
+                error_inside = error  # raised below, outside: a task group would wrap it
             tasks.cancel_scope.cancel()
         if error_inside is not None:
             raise error_inside
@@ -210,8 +224,8 @@ class Agent:
         return Settings(
             model=self.model,
             adapter=self.adapter,
-            tools=self.tools,
-            workspace=self.workspace,
+            tools=checked_tools(self.tools, self.allow_unconfined),
+            workspace=checked_workspace(self.workspace),
             max_output_tokens=self.max_output_tokens,
             policy=self.policy,
             clocks=self.clocks,
@@ -221,6 +235,12 @@ class Agent:
 
     def _opening(self, prompt: str | None, messages: Sequence[Message]) -> list[Message]:
         conversation = list(messages)
+        for message in conversation:
+            if not isinstance(message, get_args(get_args(Message)[0])):
+                raise ConfigurationError(
+                    f"messages: a {type(message).__name__} is no message; load_messages() reads "
+                    "them from JSON"
+                )
         if self.system and not any(isinstance(m, SystemMessage) for m in conversation):
             conversation.insert(0, SystemMessage(content=self.system))
         if prompt is not None:
@@ -230,57 +250,43 @@ class Agent:
         return conversation
 
 
-def _checked_workspace(workspace: str | os.PathLike[str]) -> Path:
-    path = Path(workspace)
-    if not path.is_dir():
-        raise ConfigurationError(
-            f"workspace {str(path)!r}: there is no such folder; create it first"
-        )
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"workspace {str(path)!r}: cannot be written to")
-    return path.resolve()
-
-
-def _checked_tools(tools: Iterable[Tool], allowed: frozenset[str]) -> tuple[Tool, ...]:
-    checked: dict[str, Tool] = {}
-    for tool in tools:
-        if not isinstance(tool, Tool):
-            name = getattr(tool, "__name__", repr(tool))
-            raise ConfigurationError(f"tools: {name} is not a tool; put @tool above its function")
-        if tool.name in checked:
-            raise ConfigurationError(
-                f"tools: two are named {tool.name!r}; give one another name with @tool(name=…)"
-            )
-        if not tool.confined and tool.name not in allowed:
-            raise ConfigurationError(
-                f"tool {tool.name!r} is not confined: it can do whatever this user can. If that is "
-                f"what you want, allow it by name: allow_unconfined=[{tool.name!r}]"
-            )
-        checked[tool.name] = tool
-    return tuple(checked.values())
-
-
 def _guarded(listener: Listener) -> Callable[[RunEvent], Awaitable[None]]:
-    """The listener, detached once it raises: a display never costs a paid call."""
+    """The listener, called for one event at a time, and detached once it raises.
+
+    A display never costs a paid call, not even where warnings are errors.
+    """
     attached = True
+    one_at_a_time = anyio.Lock()
 
     async def emit(event: RunEvent) -> None:
         nonlocal attached
-        if not attached:
-            return
-        try:
-            answer = listener(event)
-            if isawaitable(answer):
-                await answer
-        except Exception as error:
-            attached = False
-            warnings.warn(
-                f"on_event raised {type(error).__name__}: {error}; it gets no further events",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        async with one_at_a_time:
+            if not attached:
+                return
+            try:
+                answer = listener(event)
+                if isawaitable(answer):
+                    await answer
+            except Exception as error:
+                attached = False
+                _warn(f"on_event raised {type(error).__name__}: {error}; it gets no further events")
 
     return emit
+
+
+def _warn(text: str) -> None:
+    try:
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+    except RuntimeWarning:
+        logging.getLogger("agentcore").warning(text)
+
+
+def _loop_is_running() -> bool:
+    try:
+        anyio.get_cancelled_exc_class()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _new_id() -> str:

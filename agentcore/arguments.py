@@ -22,6 +22,11 @@ __all__ = [
 _CONTROL = re.compile("[\x00-\x1f]")
 # An escape is one token: a raw line feed after a backslash is no line feed that lost its spelling.
 _CONTROL_OR_ESCAPE = re.compile("\\\\.|[\x00-\x1f]", re.DOTALL)
+_SURROGATE_ESCAPE = re.compile(
+    r"(?P<whole>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F]).)"
+    r"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}",
+    re.DOTALL,
+)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 # A string that is not closed is matched to the end of the text, so that every scan is linear.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?P<closed>")?', re.DOTALL)
@@ -161,11 +166,17 @@ def _without_trailing_commas(text: str) -> str:
     return "".join(pieces)
 
 
+def _without_lone_surrogates(text: str) -> str:
+    r"""Half of an emoji, spelled `\ud83d`, is no character: it becomes U+FFFD, as everywhere."""
+    return _SURROGATE_ESCAPE.sub(lambda match: match["whole"] or "\\ufffd", text)
+
+
 _REPAIRS = (
     ("byte-order mark", _without_mark),
     ("code fence", _without_fence),
     ("control characters", escape_control_characters),
     ("trailing comma", _without_trailing_commas),
+    ("lone surrogate", _without_lone_surrogates),
 )
 _INVALID = object()
 

@@ -574,6 +574,13 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         status_class=4,
     ),
     ErrorRule(
+        name="status-3xx",
+        kind=ErrorKind.INVALID_REQUEST,
+        strength=_DEFAULT,
+        why="a redirect, which is not followed: the base URL must be the final one",
+        status_class=3,
+    ),
+    ErrorRule(
         name="garbage-in-stream",
         kind=ErrorKind.SERVER_ERROR,
         strength=_DEFAULT,

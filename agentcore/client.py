@@ -5,7 +5,7 @@ retries off. The body is read as bytes: the SDK's typed chunk costs ten times wh
 """
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -30,6 +30,14 @@ class RequestFailed(Exception):
 
     It separates their failures from faults in an adapter or in our own code, which must surface.
     """
+
+
+class _Redirected(Exception):
+    """The endpoint answers that it is elsewhere."""
+
+    def __init__(self, status_code: int, location: str) -> None:
+        super().__init__(f"redirected to {location!r}: give the final address as the base URL")
+        self.status_code = status_code
 
 
 class Client:
@@ -96,7 +104,7 @@ class Client:
     ) -> "httpx2.Response":
         # Imported here so that `import agentcore` does not pay for the SDK's types.
         import httpx2
-        from openai import AsyncStream
+        import openai
 
         sdk = self._client(adapter.base_url, key)
         # The SDK hands over the open response itself when that is what it is asked to cast to.
@@ -107,14 +115,19 @@ class Client:
                 cast_to=httpx2.Response,
                 content=wire.body,
                 stream=True,
-                stream_cls=AsyncStream[object],
+                stream_cls=openai.AsyncStream[object],
                 options={
-                    "headers": _headers(wire, key),
+                    "headers": _headers(wire, key, sdk.default_headers),
                     # Without this the SDK may send an admin key where there is no other.
                     "security": {"bearer_auth": True},
                     "timeout": httpx2.Timeout(None, connect=clocks.connect),
                 },
             )
+        except openai.APIStatusError as error:
+            if error.response.is_redirect:
+                location = error.response.headers.get("location", "")
+                raise RequestFailed from _Redirected(error.status_code, location)
+            raise RequestFailed from error
         except Exception as error:
             raise RequestFailed from error
 
@@ -124,10 +137,12 @@ class Client:
 
         if self._http is None:
             transport = self._transport
+            # Redirects are not followed: they would carry the conversation, and headers with
+            # credentials, to a host that nobody named; and a 302 turns a POST into a GET.
             self._http = (
-                httpx2.AsyncClient(transport=transport, follow_redirects=True)
+                httpx2.AsyncClient(transport=transport)
                 if transport is not None
-                else httpx2.AsyncClient(verify=_tls_context(), follow_redirects=True)
+                else httpx2.AsyncClient(verify=_tls_context())
             )
         sdk = self._sdk.get((base_url, key))
         if sdk is None:
@@ -146,13 +161,24 @@ def _tls_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def _headers(wire: Wire, key: str) -> "dict[str, str | openai.Omit]":
-    """Ours alone: nothing that the SDK would read from its environment goes to another host."""
+_SDK_HEADERS = ("accept", "content-type", "user-agent", "x-stainless-")
+
+
+def _headers(
+    wire: Wire, key: str, sdk_headers: "Mapping[str, str | openai.Omit]"
+) -> "dict[str, str | openai.Omit]":
+    """Ours alone: nothing that the SDK reads from its environment goes out.
+
+    `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and `OPENAI_CUSTOM_HEADERS` are meant for one host.
+    """
     import openai
 
     headers: dict[str, str | openai.Omit] = {
-        "OpenAI-Organization": openai.Omit(),
-        "OpenAI-Project": openai.Omit(),
+        name: openai.Omit()
+        for name in sdk_headers
+        if not name.lower().startswith(_SDK_HEADERS) and name.lower() != "authorization"
+    }
+    headers |= {
         "Authorization": f"Bearer {key}" if key else openai.Omit(),
         "Accept": "text/event-stream" if wire.streamed else "application/json",
     }

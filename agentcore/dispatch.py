@@ -7,7 +7,7 @@ that was cut is never run: it is answered with guidance, rendered from what is k
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -66,6 +66,20 @@ class Dispatched:
     """What is true of the target of the last cut call, one sentence; empty without a cut."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Touches:
+    """What a call reads and writes."""
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    alone: bool = False
+
+    def conflicts_with(self, earlier: "_Touches") -> bool:
+        """This call must wait for that one: one of the two writes what both touch."""
+        shared = self.writes & (earlier.writes | earlier.reads) or self.reads & earlier.writes
+        return bool(shared) or self.alone or earlier.alone
+
+
 @dataclass(slots=True, kw_only=True)
 class Dispatcher:
     """Runs the calls of one run, and remembers what failed."""
@@ -95,13 +109,15 @@ class Dispatcher:
         cut_calls = {cut.call.id: cut for cut in kept.cut_calls} if kept is not None else {}
         results: dict[str, ToolResult] = {}
         ended = {call.id: anyio.Event() for call in message.tool_calls}
+        touches = [self._touches(call) for call in message.tool_calls]
         stops: list[str] = []
         on_disk = ""
 
         async def answer(position: int, call: ToolCall) -> None:
             try:
-                for earlier in self._conflicts(message.tool_calls[:position], call):
-                    await ended[earlier.id].wait()
+                for earlier in range(position):
+                    if touches[position].conflicts_with(touches[earlier]):
+                        await ended[message.tool_calls[earlier].id].wait()
                 if call.id not in cut_calls:
                     results[call.id] = await self._run(call, record, stops)
             finally:
@@ -113,6 +129,9 @@ class Dispatcher:
         # Guidance comes last: it tells what is on disk once the siblings have run.
         for cut in cut_calls.values():
             assert kept is not None
+            if cut.call.name not in self.tools:
+                results[cut.call.id] = self._no_such_tool(cut.call)
+                continue
             guidance = self._guidance(cut, kept.cause, record, stops)
             on_disk = guidance.on_disk
             results[cut.call.id] = await self._guide(cut, guidance, record)
@@ -133,26 +152,15 @@ class Dispatcher:
 
     # --- closed calls -----------------------------------------------------------------------
 
-    def _conflicts(self, earlier: Sequence[ToolCall], call: ToolCall) -> list[ToolCall]:
-        """The calls before this one that it waits for: one of the two writes what both touch."""
-        reads, writes = self._touches(call)
-        found: list[ToolCall] = []
-        for other in earlier:
-            other_reads, other_writes = self._touches(other)
-            shared = writes & (other_writes | other_reads) or reads & other_writes
-            if shared or self._is_alone(call) or self._is_alone(other):
-                found.append(other)
-        return found
-
-    def _is_alone(self, call: ToolCall) -> bool:
-        tool = self.tools.get(call.name)
-        return tool is not None and tool.alone
-
-    def _touches(self, call: ToolCall) -> tuple[set[str], set[str]]:
+    def _touches(self, call: ToolCall) -> _Touches:
         tool = self.tools.get(call.name)
         if tool is None:
-            return set(), set()
-        return _values(call, tool.reads), _values(call, tool.writes)
+            return _Touches()
+        return _Touches(
+            reads=frozenset(_values(call, tool.reads)),
+            writes=frozenset(_values(call, tool.writes)),
+            alone=tool.alone,
+        )
 
     async def _run(self, call: ToolCall, record: AttemptRecord, stops: list[str]) -> ToolResult:
         """The result of a closed call, whatever happens in it."""
@@ -204,8 +212,7 @@ class Dispatcher:
     async def _call(self, call: ToolCall) -> ToolResult:
         tool = self.tools.get(call.name)
         if tool is None:
-            known = ", ".join(self.tools) or "none"
-            return _error(f"There is no tool {call.name!r}. The tools are: {known}.")
+            return self._no_such_tool(call)
         parsed = parse_arguments(call.arguments or "{}")
         fields: JsonObject = parsed.fields if parsed is not None else {}
         try:
@@ -214,8 +221,16 @@ class Dispatcher:
             return _error(str(error))
         try:
             return await tool.run(arguments, replace(self.context, call_id=call.id))
-        except Exception as error:  # a tool may raise anything: the model is told, the run goes on
-            return _error(f"{call.name} failed: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # whatever it raises, the run goes on
+            return _error(f"{call.name} failed: {type(error).__name__}: {_text_of(error)}")
+        except anyio.get_cancelled_exc_class():
+            if anyio.get_current_task().has_pending_cancellation():
+                raise
+            return _error(f"{call.name} was cancelled by itself.")
+
+    def _no_such_tool(self, call: ToolCall) -> ToolResult:
+        known = ", ".join(self.tools) or "none"
+        return _error(f"There is no tool {call.name!r}. The tools are: {known}.")
 
     def _succeeded(self, call: ToolCall, result: ToolResult) -> None:
         del self._failures[call.name, call.arguments]
@@ -323,6 +338,13 @@ def _values(call: ToolCall, parameter: str) -> set[str]:
     return {posixpath.normpath(name) for name in names if isinstance(name, str)}
 
 
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a foreign __str__ may do anything
+        return "(no text)"
+
+
 def _error(text: str) -> ToolResult:
     encoded = text.encode(errors="replace")
     room = MAX_ERROR_BYTES - len(HINT)
@@ -339,7 +361,9 @@ def _cap(text: str) -> str:
     room = MAX_RESULT_BYTES - NOTE_BYTES
     head = encoded[: int(room * HEAD_SHARE)].decode(errors="ignore")
     tail = encoded[-int(room * (1 - HEAD_SHARE)) :].decode(errors="ignore")
-    head = head[: head.rfind("\n") + 1] or head
-    tail = tail[tail.find("\n") + 1 :] or tail
+    # At line ends, unless that would lose a good part of it: a line may be very long.
+    head_end, tail_start = head.rfind("\n") + 1, tail.find("\n") + 1
+    head = head[:head_end] if head_end > len(head) // 2 else head
+    tail = tail[tail_start:] if tail_start < len(tail) // 2 else tail
     left_out = len(encoded) - len(head.encode()) - len(tail.encode())
     return f"{head}\n[… {left_out} bytes left out …]\n{tail}"

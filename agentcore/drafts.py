@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from agentcore.accumulator import Partial, closed_call
 from agentcore.arguments import closed_fields
 from agentcore.classification import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
+from agentcore.verdict import Partial, closed_call
 
 __all__ = ["CutCall", "Kept", "keep"]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE",
+    "UNREACHABLE",
     "CapGuidance",
     "Guidance",
     "MalformedGuidance",
@@ -45,7 +46,8 @@ class _CutGuidance:
     on_disk: str
     """What is true of the target now, one sentence; empty when it cannot be told."""
     level: int
-    """How often this cut has brought nothing in a row: 1, 2 or 3; the text escalates with it."""
+    """How often this cut has brought nothing in a row, from 1. The text escalates with it; above
+    `max_in_a_row` it says that the run ends."""
     next_call: str
     """The arguments of the next call, ready to copy, but for the text; empty when unknown."""
     section_lines: int
@@ -94,6 +96,7 @@ class StoppedText:
 
     template: ClassVar[str] = "stopped"
     provider: str
+    base_url: str
     model: str
     kind: str
     reason: str
@@ -128,7 +131,8 @@ def suggest_lines(smallest_cut: int) -> int:
 
 
 ADVICE: Final[dict[ErrorKind | None, str]] = {
-    None: "look at the conversation in RunError.messages, and raise the limit if it was progress.",
+    None: "look at the conversation in RunError.messages: what was tried again and again says what "
+    "to change; raise the limit if it was progress.",
     ErrorKind.CONNECTION: "choose an endpoint that streams tool arguments or keeps its connections "
     "longer, or ask for smaller sections; then go on with RunError.messages.",
     ErrorKind.TIMEOUT: "choose an endpoint that streams tool arguments, raise the clock that ran "
@@ -148,10 +152,14 @@ ADVICE: Final[dict[ErrorKind | None, str]] = {
     ErrorKind.INVALID_REQUEST: "correct what the endpoint names; the same request fails again.",
     ErrorKind.REQUEST_TOO_LARGE: "send less: shorten the conversation or split the task.",
     ErrorKind.CANCELLED: "go on with RunError.messages if the run was not meant to end.",
-    ErrorKind.CANCELLED: "run again, if it was not you who cancelled.",
     ErrorKind.UNKNOWN: "look at the message above; if it passes with time, run again.",
 }
 """What a person can do about a stop, by the kind of the last failure."""
+
+UNREACHABLE: Final = (
+    "nothing answers at this address: check the base URL, and that the server is running."
+)
+"""Instead, when no connection could be made at all."""
 
 
 @cache

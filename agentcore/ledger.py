@@ -30,6 +30,7 @@ class AttemptRecord:
     attempt: int
     """Counted from 1 within the turn."""
     provider: str
+    base_url: str = ""
     model: str
     outcome: Literal["complete", "cut", "refused"]
     """`cut` when an answer had begun (status 200), `refused` when none did."""

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from agentcore.accumulator import Partial
 from agentcore.classification import Classification, CutCause, ErrorKind
 from agentcore.facts import MAX_TEXT_CHARACTERS, ErrorFacts, Surface
 from agentcore.families import CapParameter
 from agentcore.retry import Budget, Policy
+from agentcore.verdict import Partial
 
 __all__ = ["Adjust", "Adjustments", "Failure", "Keep", "Recovery", "Retry", "Stop", "decide"]
 

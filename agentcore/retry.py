@@ -49,13 +49,17 @@ class Policy:
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
+        if not self.max_attempts >= 1 or self.max_attempts % 1:
             raise ConfigurationError(
-                f"Policy(max_attempts={self.max_attempts!r}): must be at least 1"
+                f"Policy(max_attempts={self.max_attempts!r}): must be a whole number from 1 on"
+            )
+        if not self.max_retry_after >= 0:
+            raise ConfigurationError(
+                f"Policy(max_retry_after={self.max_retry_after!r}): must be 0 or more seconds"
             )
         for name in ("max_seconds", "max_discarded_tokens"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ConfigurationError(
                     f"Policy({name}={value!r}): must be above 0, or None for no limit"
                 )

@@ -1,13 +1,14 @@
 """One run: turn after turn, until the model stops or a limit is reached."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 import anyio
 
-from agentcore.accumulator import Complete, Partial
+from agentcore.classification import ErrorKind
 from agentcore.client import Client
 from agentcore.clocks import Clocks
 from agentcore.dispatch import Dispatched, Dispatcher
@@ -16,15 +17,28 @@ from agentcore.endpoint import key_of, resolve_model
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.events import RunEvent, TurnFinished
 from agentcore.families import family_of
-from agentcore.guidance import ADVICE, StoppedText, render
+from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, render
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, Message, Usage
 from agentcore.providers.base import ProviderAdapter, Request
 from agentcore.retry import Policy
 from agentcore.tools.base import Tool, ToolContext
 from agentcore.turn import Chance, GivenUp, Turn
+from agentcore.verdict import Complete, Partial
 
-__all__ = ["History", "LearnedLimits", "Limits", "Run", "RunResult", "Settings"]
+MAX_MESSAGE_CHARACTERS = 400
+"""How much of an endpoint's message the text for the person repeats; the ledger has it whole."""
+
+__all__ = [
+    "History",
+    "LearnedLimits",
+    "Limits",
+    "Run",
+    "RunResult",
+    "Settings",
+    "checked_tools",
+    "checked_workspace",
+]
 
 History: TypeAlias = Callable[[tuple[Message, ...]], Sequence[Message]]
 """Decides which messages the next request carries. Pure."""
@@ -44,9 +58,9 @@ class Limits:
     """For the whole run; None for no limit."""
 
     def __post_init__(self) -> None:
-        if self.idle_turns < 1:
+        if not self.idle_turns >= 1:
             raise ConfigurationError(f"Limits(idle_turns={self.idle_turns!r}): must be at least 1")
-        if self.seconds is not None and self.seconds <= 0:
+        if self.seconds is not None and not self.seconds > 0:
             raise ConfigurationError(
                 f"Limits(seconds={self.seconds!r}): must be above 0, or None for no limit"
             )
@@ -82,10 +96,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         cap = self.max_output_tokens
-        if cap is not None and cap < 1:
+        if cap is not None and (type(cap) is not int or cap < 1):
             raise ConfigurationError(
-                f"max_output_tokens={cap!r}: must be at least 1, or None to leave it to the adapter"
+                f"max_output_tokens={cap!r}: must be a whole number from 1 on, or None to leave it "
+                "to the adapter"
             )
+        for name, kind in (("policy", Policy), ("limits", Limits), ("clocks", Clocks | None)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ConfigurationError(f"{name}={value!r}: give a {name.capitalize()}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,10 +131,13 @@ class Run:
         number = idle = 0
         while True:
             number += 1
-            settings = self.settings()
+            settings = self._checked_settings(conversation)
             dispatcher.tools = {tool.name: tool for tool in settings.tools}
             turn = self._turn(number, conversation, settings)
-            outcome = await turn.run()
+            try:
+                outcome = await turn.run()
+            except ConfigurationError as error:
+                raise self._misconfigured(error, conversation) from error
             self._learn(turn)
             if isinstance(outcome, GivenUp):
                 partial = outcome.failure.partial
@@ -132,6 +154,20 @@ class Run:
             reason = dispatched.stop or _limit_reached(settings.limits, idle, seconds)
             if reason:
                 raise self._stopped(reason, conversation, dispatched=dispatched)
+
+    def _checked_settings(self, conversation: Sequence[Message]) -> Settings:
+        try:
+            settings = self.settings()
+            resolve_model(settings.model, settings.adapter)
+        except ConfigurationError as error:
+            raise self._misconfigured(error, conversation) from error
+        return settings
+
+    def _misconfigured(
+        self, error: ConfigurationError, conversation: Sequence[Message]
+    ) -> ConfigurationError | RunError:
+        """Before the first request the error itself; later one that keeps what was reached."""
+        return self._stopped(str(error), conversation) if self.ledger else error
 
     def _turn(self, number: int, conversation: Sequence[Message], settings: Settings) -> Turn:
         adapter, model = resolve_model(settings.model, settings.adapter)
@@ -198,16 +234,17 @@ class Run:
         text = render(
             StoppedText(
                 provider=last.provider,
+                base_url=last.base_url,
                 model=last.model,
-                kind=str(last.kind) if last.kind is not None else "none",
+                kind=str(last.kind) if last.kind is not None else "",
                 reason=reason,
-                message=last.message,
+                message=_shorten(last.message),
                 rule=last.rule or "none",
                 attempts=len(self.ledger),
                 tool=tool,
                 on_disk=dispatched.on_disk if dispatched is not None else "",
-                received=f"{last.discarded_bytes} bytes" if last.discarded_bytes else "",
-                advice=ADVICE.get(last.kind, ADVICE[None]),
+                received=f"{last.discarded_bytes:,} bytes" if last.discarded_bytes else "",
+                advice=_advice(last),
             )
         )
         return RunError(
@@ -219,6 +256,18 @@ class Run:
         )
 
 
+def _advice(last: AttemptRecord) -> str:
+    if last.kind is ErrorKind.CONNECTION and last.outcome == "refused":
+        return UNREACHABLE
+    return ADVICE[last.kind]
+
+
+def _shorten(text: str) -> str:
+    """The first line or so of what an endpoint said: a proxy's page may be long."""
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[:MAX_MESSAGE_CHARACTERS] + "…"
+
+
 def _limit_reached(limits: Limits, idle: int, seconds: float) -> str:
     """Which limit of the run is reached, in words; empty while none is."""
     if idle >= limits.idle_turns:
@@ -226,3 +275,52 @@ def _limit_reached(limits: Limits, idle: int, seconds: float) -> str:
     if limits.seconds is not None and seconds >= limits.seconds:
         return f"the run has taken {seconds:.0f} s (Limits.seconds)"
     return ""
+
+
+def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
+    """An existing folder that can be written to, links resolved.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    try:
+        path = Path(workspace)
+    except TypeError:
+        raise ConfigurationError(f"workspace {workspace!r}: give the path of a folder") from None
+    if not path.is_dir():
+        raise ConfigurationError(
+            f"workspace {str(path)!r}: there is no such folder; create it first"
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"workspace {str(path)!r}: cannot be written to")
+    return path.resolve()
+
+
+def checked_tools(tools: Iterable[Tool], allow_unconfined: Iterable[str]) -> tuple[Tool, ...]:
+    """The tools, each of another name, and none that is unconfined and not allowed.
+
+    Raises:
+        ConfigurationError: One is not as it must be.
+    """
+    if isinstance(tools, Tool):
+        raise ConfigurationError(f"tools: give a list, as in tools=[{tools.name}]")
+    allowed = frozenset(allow_unconfined)
+    checked: dict[str, Tool] = {}
+    for tool in tools:
+        if not isinstance(tool, Tool):
+            name = getattr(tool, "__name__", repr(tool))
+            raise ConfigurationError(f"tools: {name} is not a tool; put @tool above its function")
+        if tool.name in checked:
+            raise ConfigurationError(
+                f"tools: two are named {tool.name!r}; give one another name with @tool(name=…)"
+            )
+        if not tool.confined and tool.name not in allowed:
+            raise ConfigurationError(
+                f"tool {tool.name!r} is not confined: it can do whatever this user can. If that is "
+                f"what you want, allow it by name: allow_unconfined=[{tool.name!r}]"
+            )
+        checked[tool.name] = tool
+    unknown = sorted(allowed - set(checked))
+    if unknown:
+        raise ConfigurationError(f"allow_unconfined: no tool here is named {unknown[0]!r}")
+    return tuple(checked.values())

@@ -1,8 +1,9 @@
 r"""Server-sent events from bytes, incrementally.
 
 Pure: bytes in, events out, any chunking gives the same events. Follows the HTML standard's parsing
-of event streams (https://html.spec.whatwg.org/multipage/server-sent-events.html), with one leniency
-that real servers need: at a *clean* end of the body an event without its last blank line counts.
+of event streams (https://html.spec.whatwg.org/multipage/server-sent-events.html), with two
+leniencies that real servers need: at a *clean* end of the body an event without its last blank
+line counts, and so does a line that is a whole JSON object, once the stream has begun.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class SSEDecoder:
         self.comments = 0
         """Comment lines seen: a sign of life from the connection, not of progress."""
         self._first = True
+        self._framed = False
         self._after_cr = False
         self._partial: list[bytes] = []
         self._event = ""
@@ -69,6 +71,7 @@ class SSEDecoder:
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
             elif not line:
                 if self._data:
+                    self._framed = True
                     events.append(ServerSentEvent(self._event, b"\n".join(self._data)))
                     self._data = []
                 self._event = ""
@@ -78,4 +81,7 @@ class SSEDecoder:
                 self._event = line[6:].strip().decode(errors="replace")
             elif line == b"data":
                 self._data.append(b"")
+            elif self._framed and line.startswith(b"{") and line.endswith(b"}"):
+                # Relays were seen to write an error into the stream without its framing.
+                events.append(ServerSentEvent("", line))
         return events

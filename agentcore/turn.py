@@ -1,55 +1,38 @@
 """One turn: ask, stream, judge, and when the answer is cut, decide and try again.
 
-An attempt is one request. What came of it is judged by `accumulator.judge`; what to do about a cut
-is decided by `recovery.decide`. This module only carries out: it sends, reads, waits and records.
+An attempt is one request (`attempt`). What came of it is judged by `verdict.judge`; what to do
+about a cut is decided by `recovery.decide`. This module only carries out: it waits and records.
 """
 
-import json
-import math
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import anyio
-from pydantic import JsonValue
-from pydantic_core import from_json
 
-from agentcore.accumulator import Accumulator, Complete, Cut, Partial, Verdict, judge
+from agentcore.accumulator import Accumulator
+from agentcore.attempt import Attempt, Emit
 from agentcore.classification import (
-    KIND_OF_CAUSE,
-    Classification,
     CutCause,
     classify,
 )
-from agentcore.client import Client, RequestFailed
+from agentcore.client import Client
 from agentcore.clocks import Clocks, Silence
 from agentcore.drafts import Kept, keep
 from agentcore.events import (
     AttemptCut,
     AttemptStarted,
-    Done,
-    InStreamError,
     OutputDiscarded,
-    ReasoningReceived,
     RunEvent,
-    TextReceived,
-    ToolArgumentsReceived,
     WaitStarted,
 )
-from agentcore.facts import ErrorFacts
 from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
-from agentcore.providers.base import ProviderAdapter, Request, Wire
+from agentcore.providers.base import ProviderAdapter, Request
 from agentcore.recovery import Adjust, Failure, Keep, Recovery, Retry, Stop, decide
 from agentcore.retry import Budget, Policy
-from agentcore.sse import ServerSentEvent, SSEDecoder
+from agentcore.verdict import Complete, Cut, Partial
 
-__all__ = ["Chance", "Emit", "GivenUp", "Turn", "TurnOutcome"]
-
-Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
-
-_AFTER_FINISH_SECONDS = 5.0
-"""How long usage and the end of the body are waited for once the model has finished."""
+__all__ = ["Chance", "GivenUp", "Turn", "TurnOutcome"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,31 +55,6 @@ class GivenUp:
 
 
 TurnOutcome: TypeAlias = Complete | Kept | GivenUp
-
-
-@dataclass(slots=True, kw_only=True)
-class _Attempt:
-    """One request under way, and what has come of it."""
-
-    wire: Wire
-    silence: Silence
-    accumulator: Accumulator
-    began: bool = False
-    """The response's head arrived."""
-    is_whole: bool = False
-    """The body was one JSON value, not a stream of events."""
-    received_bytes: int = 0
-    error: BaseException | None = None
-    expired: str = ""
-    """Which clock ran out, in words."""
-
-    @property
-    def failure_cause(self) -> CutCause | None:
-        if self.expired:
-            return self.silence.cause()
-        if self.error is not None or self.accumulator.error is not None:
-            return CutCause.DROPPED
-        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,7 +91,7 @@ class Turn:
             attempt_started = anyio.current_time()
             attempt = await self._send()
             partial = attempt.accumulator.partial(self.chance.new_id, self._ids_in_use())
-            verdict = self._judge(attempt, partial)
+            verdict = attempt.judge(partial, self._may_be_empty(partial))
             now = anyio.current_time()
             record = self._record(attempt, partial, waited=waited, seconds=now - attempt_started)
             if isinstance(verdict, Complete):
@@ -171,7 +129,7 @@ class Turn:
 
     # --- one attempt ------------------------------------------------------------------------
 
-    async def _send(self) -> _Attempt:
+    async def _send(self) -> Attempt:
         key = self.key()
         wire = self.adapter.encode(self.request)
         limit = wire.output_limit
@@ -187,120 +145,36 @@ class Turn:
                 tool_streaming=wire.tool_streaming,
             )
         )
-        now = anyio.current_time()
-        silence = Silence(
-            self.clocks if wire.streamed else self.clocks.for_plain_answer(),
-            now=now,
-            buffered=wire.buffered_arguments,
-            output_limit=limit.tokens,
+        attempt = Attempt(
+            turn=self.number,
+            number=self.attempt,
+            adapter=self.adapter,
+            wire=wire,
+            key=key,
+            silence=Silence(
+                self.clocks if wire.streamed else self.clocks.for_plain_answer(),
+                now=anyio.current_time(),
+                buffered=wire.buffered_arguments,
+                output_limit=limit.tokens,
+            ),
+            accumulator=Accumulator(
+                cumulative_arguments=self.adapter.capabilities.cumulative_arguments
+            ),
+            emit=self.emit,
         )
-        accumulator = Accumulator(
-            cumulative_arguments=self.adapter.capabilities.cumulative_arguments
-        )
-        attempt = _Attempt(wire=wire, silence=silence, accumulator=accumulator)
-        with anyio.CancelScope(deadline=silence.deadline) as scope:
-            try:
-                async with self.client.send(
-                    wire, adapter=self.adapter, key=key, clocks=self.clocks
-                ) as blocks:
-                    attempt.began = True
-                    silence.opened(anyio.current_time())
-                    await self._read(blocks, attempt, scope)
-            except RequestFailed as failed:
-                attempt.error = failed.__cause__
-        if scope.cancelled_caught:
-            attempt.expired = silence.describe()
+        await attempt.send(self.client, self.clocks)
         return attempt
-
-    async def _read(
-        self, blocks: AsyncIterator[bytes], attempt: _Attempt, scope: anyio.CancelScope
-    ) -> None:
-        accumulator, silence = attempt.accumulator, attempt.silence
-        decoder = SSEDecoder()
-        unframed: list[bytes] | None = []
-        last_call = math.inf
-        async for block in blocks:
-            now = anyio.current_time()
-            attempt.received_bytes += len(block)
-            silence.bytes_came(now)
-            events = decoder.feed(block)
-            for event in events:
-                self._feed(event, attempt, now)
-            if unframed is not None:
-                # Until the first event this may still turn out to be no stream at all.
-                unframed.append(block)
-                unframed = None if events or decoder.comments else unframed
-            if self.emit is not None:
-                # A slow display is not a silent stream.
-                scope.deadline = math.inf
-                await self._tell_news(accumulator, self.emit)
-                silence.excuse(anyio.current_time() - now)
-            if accumulator.done or accumulator.error is not None:
-                return
-            if accumulator.finish_reason:
-                last_call = min(last_call, now + _AFTER_FINISH_SECONDS)
-            scope.deadline = min(silence.deadline, last_call)
-        for event in decoder.finish():
-            unframed = None
-            self._feed(event, attempt, anyio.current_time())
-        if unframed:
-            self._feed_whole(b"".join(unframed), attempt)
-        if self.emit is not None:
-            await self._tell_news(accumulator, self.emit)
-
-    def _feed(self, event: ServerSentEvent, attempt: _Attempt, now: float) -> None:
-        if event.data == b"[DONE]":
-            attempt.accumulator.feed(Done())
-            return
-        self._feed_value(_decode(event.data), event.event, attempt, now)
-
-    def _feed_whole(self, body: bytes, attempt: _Attempt) -> None:
-        """A body that was no stream: a plain answer, an error as JSON, a page of HTML, nothing."""
-        if body.strip():
-            attempt.is_whole = True
-            self._feed_value(_decode(body), "", attempt, anyio.current_time())
-            attempt.accumulator.feed(Done())
-
-    def _feed_value(
-        self, value: JsonValue | InStreamError, name: str, attempt: _Attempt, now: float
-    ) -> None:
-        accumulator = attempt.accumulator
-        if isinstance(value, dict):
-            for decoded in self.adapter.decode(name, value):
-                phase = accumulator.feed(decoded)
-                if phase is not None:
-                    attempt.silence.content_came(now, phase)
-        elif isinstance(value, InStreamError):
-            accumulator.feed(value)
-        elif isinstance(value, (str, list)) and value:
-            accumulator.feed(InStreamError(value))
 
     # --- judging ----------------------------------------------------------------------------
 
-    def _judge(self, attempt: _Attempt, partial: Partial) -> Verdict | None:
-        """The verdict; None when no answer began at all."""
-        accumulator = attempt.accumulator
-        if not attempt.began and not attempt.expired:
-            return None
-        return judge(
-            partial,
-            finish_reason=accumulator.finish_reason,
-            done=accumulator.done,
-            done_is_terminal=attempt.is_whole or self.adapter.capabilities.done_is_terminal,
-            failure=attempt.failure_cause,
-            usage=accumulator.usage,
-            output_limit=attempt.wire.output_limit.tokens,
-            no_argument_tools=self.no_argument_tools,
-        )
-
-    def _failure(self, attempt: _Attempt, verdict: Cut | None) -> Failure:
+    def _failure(self, attempt: Attempt, verdict: Cut | None) -> Failure:
         cause = verdict.cause if verdict is not None else None
         partial = verdict.partial if verdict is not None else Partial()
-        facts = self._facts(attempt) if cause in (None, CutCause.DROPPED) else None
-        if facts is not None:
-            classification = classify(facts, self.adapter.error_rules)
+        facts = attempt.facts() if cause in (None, CutCause.DROPPED) else None
+        if cause is None or facts is not None:
+            classification = classify(facts or attempt.facts(), self.adapter.error_rules)
         else:
-            classification = _classification_of(cause, attempt)
+            classification = attempt.classification(cause)
         return Failure(
             classification=classification,
             facts=facts,
@@ -312,14 +186,10 @@ class Turn:
             tool_streaming=attempt.wire.tool_streaming,
         )
 
-    def _facts(self, attempt: _Attempt) -> ErrorFacts:
-        error = attempt.accumulator.error
-        return self.adapter.facts(
-            attempt.error if error is None else error.payload,
-            phase=attempt.silence.phase,
-            bytes_received=attempt.received_bytes,
-            received_at=time.time(),
-        )
+    def _may_be_empty(self, partial: Partial) -> frozenset[str]:
+        """Tools that may be called with nothing: one that is not on offer is told so either way."""
+        offered = {tool.name for tool in self.request.tools}
+        return self.no_argument_tools | ({call.name for call in partial.calls} - offered)
 
     def _kept(self, failure: Failure) -> Kept:
         assert failure.cause is not None, "only an answer that began is kept"
@@ -336,14 +206,15 @@ class Turn:
     # --- telling ----------------------------------------------------------------------------
 
     def _record(
-        self, attempt: _Attempt, partial: Partial, *, waited: float, seconds: float
+        self, attempt: Attempt, partial: Partial, *, waited: float, seconds: float
     ) -> AttemptRecord:
         usage = attempt.accumulator.usage
         reported = usage.output_tokens if usage is not None else 0
         return AttemptRecord(
             turn=self.number,
             attempt=self.attempt,
-            provider=self.adapter.name,
+            provider=self.adapter.name or type(self.adapter).__name__,
+            base_url=self.adapter.base_url,
             model=self.request.model,
             outcome="complete",
             decision="accept",
@@ -380,7 +251,7 @@ class Turn:
         )
         self.ledger.append(record)
         await self._tell(lambda: AttemptCut(turn=self.number, attempt=self.attempt, record=record))
-        if discarded and kept is None:
+        if kept is None and not failure.partial.is_empty:
             await self._tell(
                 lambda: OutputDiscarded(
                     turn=self.number, attempt=self.attempt, discarded_bytes=discarded
@@ -403,26 +274,6 @@ class Turn:
         if self.emit is not None:
             await self.emit(event())
 
-    async def _tell_news(self, accumulator: Accumulator, emit: Emit) -> None:
-        news = accumulator.news()
-        if news is None:
-            return
-        at = {"turn": self.number, "attempt": self.attempt}
-        if news.reasoning:
-            await emit(ReasoningReceived(**at, text=news.reasoning))
-        if news.text:
-            await emit(TextReceived(**at, text=news.text))
-        for call in news.calls:
-            await emit(
-                ToolArgumentsReceived(
-                    **at,
-                    position=call.position,
-                    name=call.name,
-                    received_bytes=call.received_bytes,
-                    lines=call.lines,
-                )
-            )
-
 
 _DECISIONS: Mapping[type[Recovery], Decision] = {
     Retry: "retry",
@@ -430,25 +281,3 @@ _DECISIONS: Mapping[type[Recovery], Decision] = {
     Keep: "keep",
     Stop: "stop",
 }
-
-
-def _classification_of(cause: CutCause | None, attempt: _Attempt) -> Classification:
-    assert cause is not None, "a refusal has facts"
-    accumulator = attempt.accumulator
-    said = f"finish_reason {accumulator.finish_reason!r}" if accumulator.finish_reason else ""
-    evidence = attempt.expired or said or "the body ended without a terminal signal"
-    return Classification(kind=KIND_OF_CAUSE[cause], rule=f"cut-{cause}", evidence=evidence)
-
-
-def _decode(data: bytes) -> JsonValue | InStreamError:
-    """The JSON value of an event; text that is no JSON is an error in the stream."""
-    try:
-        value: JsonValue = from_json(data)
-    except ValueError:
-        text = data.decode(errors="replace")
-        try:
-            # More lenient: lone surrogate escapes, which a split emoji leaves, and raw controls.
-            value = json.loads(text, strict=False)
-        except ValueError:
-            return InStreamError(text) if text.strip() else None
-    return value

@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore.accumulator import (
-    Accumulator,
-    CallProgress,
-    Complete,
-    Cut,
-    News,
-    Partial,
-    closed_call,
-    judge,
-)
+from agentcore.accumulator import Accumulator, CallProgress, News
+from agentcore.arguments import Arguments, parse_arguments
 from agentcore.classification import CutCause
 from agentcore.events import (
     Done,
@@ -34,6 +26,7 @@ from agentcore.messages import JsonObject, ToolCall, Usage
 from agentcore.providers import Local
 from agentcore.testing.script import Answer
 from agentcore.testing.strategies import answers, json_objects, json_values
+from agentcore.verdict import Complete, Cut, Partial, closed_call, judge
 
 
 def ids() -> Iterator[str]:
@@ -116,6 +109,25 @@ QUIRKS: dict[str, tuple[list[D], list[tuple[str, str, str]]]] = {
         [D(0, "", "f", '{"x": 1}'), D(0, "", "f", '{"x": 2}'), D(0, "", "g", '{"x": 3}')],
         [("new1", "f", '{"x": 1}'), ("new2", "f", '{"x": 2}'), ("new3", "g", '{"x": 3}')],
     ),
+    # Once both went into the first: nothing of it had come that could look closed.
+    "two openings in a row at one index": (
+        [
+            D(0, "a", "f", ""), D(0, "b", "f", ""), D(0, "a", "", '{"x": 1}'),
+            D(0, "b", "", '{"x": 2}'),
+        ],
+        TWO,
+    ),
+    "two openings in a row at one index, then pieces of the last": (
+        [D(0, "a", "f", ""), D(0, "b", "f", ""), D(0, "", "", '{"x"'), D(0, "", "", ": 2}")],
+        [("a", "f", ""), ("b", "f", '{"x": 2}')],
+    ),
+    "two openings in a row without index": (
+        [
+            D(None, "a", "f", ""), D(None, "b", "f", ""), D(None, "a", "", '{"x": 1}'),
+            D(None, "b", "", '{"x": 2}'),
+        ],
+        TWO,
+    ),
     "id changed in mid-call": (
         [D(0, "a", "f", '{"x"'), D(0, "other", "", ": 1}")],
         ONE,
@@ -192,6 +204,18 @@ QUIRKS: dict[str, tuple[list[D], list[tuple[str, str, str]]]] = {
         [D(0, "a", "f", '{"x": "\ud83d'), D(0, "", "", '\ude00"}'), D(0, "b", "f", '{"x": 2}')],
         [("a", "f", '{"x": "😀"}'), ("b", "f", '{"x": 2}')],
     ),
+    "an escape split into halves, index reused": (
+        [D(0, "a", "f", '{"x": "\\'), D(0, "", "", '"}"}'), D(0, "b", "f", '{"x": 2}')],
+        [("a", "f", '{"x": "\\"}"}'), ("b", "f", '{"x": 2}')],
+    ),
+    "in a code fence, index reused": (
+        [D(0, "a", "f", '```json\n{"x": 1}\n```'), D(0, "b", "f", '{"x": 2}')],
+        [("a", "f", '```json\n{"x": 1}\n```'), ("b", "f", '{"x": 2}')],
+    ),
+    "encoded twice, index reused": (
+        [D(0, "a", "f", '"{\\"x\\": 1}"'), D(0, "b", "f", '"{\\"x\\": 2}"')],
+        [("a", "f", '"{\\"x\\": 1}"'), ("b", "f", '"{\\"x\\": 2}"')],
+    ),
 }  # fmt: skip
 
 
@@ -218,6 +242,20 @@ CHUNKS: dict[str, tuple[list[JsonObject], Partial]] = {
             {"tool_calls": [{"index": 0, "function": {"arguments": '{"x": 1}'}}]},
         ],
         Partial(calls=(ToolCall(id="a", name="f", arguments='{"x": 1}'),)),
+    ),
+    "the index as text": (
+        [
+            {"tool_calls": [{"index": "0", "id": "a", "function": {"name": "f"}}]},
+            {"tool_calls": [{"index": "1", "id": "b", "function": {"name": "f"}}]},
+            {"tool_calls": [{"index": "0", "function": {"arguments": '{"x": 1}'}}]},
+            {"tool_calls": [{"index": "1", "function": {"arguments": '{"x": 2}'}}]},
+        ],
+        Partial(
+            calls=(
+                ToolCall(id="a", name="f", arguments='{"x": 1}'),
+                ToolCall(id="b", name="f", arguments='{"x": 2}'),
+            )
+        ),
     ),
     "null everywhere": (
         [
@@ -276,6 +314,23 @@ CHUNKS: dict[str, tuple[list[JsonObject], Partial]] = {
                 {"type": "reasoning.text", "index": 0, "text": "hm", "n": None, "signature": "s"},
                 {"type": "reasoning.encrypted", "data": "d"},
                 {"type": "reasoning.encrypted", "data": "e"},
+            )
+        ),
+    ),
+    "reasoning details, blocks interleaved and emoji split into halves": (
+        [
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "a\ud83d"}]},
+            {"reasoning_details": [{"type": "reasoning.summary", "index": 1, "summary": "s"}]},
+            {"reasoning_details": [{"type": "reasoning.encrypted", "index": 2, "data": "d"}]},
+            {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "\ude00b"}]},
+            {"reasoning_details": [{"type": "reasoning.summary", "index": 1, "summary": "t"}]},
+            {"reasoning_details": [{"type": "reasoning.encrypted", "index": 2, "data": "e"}]},
+        ],
+        Partial(
+            reasoning_details=(
+                {"type": "reasoning.text", "index": 0, "text": "a😀b"},
+                {"type": "reasoning.summary", "index": 1, "summary": "st"},
+                {"type": "reasoning.encrypted", "index": 2, "data": "de"},
             )
         ),
     ),
@@ -342,7 +397,12 @@ def test_ids_of_the_conversation_are_not_used_again() -> None:
         (TextDelta(""), None),
         (ReasoningDelta("x"), Phase.REASONING),
         (ReasoningDelta(""), None),
-        (ReasoningDetail({}), Phase.REASONING),
+        (ReasoningDetail({}), None),
+        (ReasoningDetail({"type": "reasoning.text", "text": ""}), None),
+        (ReasoningDetail({"type": "reasoning.text", "text": None, "signature": "s"}), None),
+        (ReasoningDetail({"type": "reasoning.text", "text": "x"}), Phase.REASONING),
+        (ReasoningDetail({"type": "reasoning.summary", "summary": "x"}), Phase.REASONING),
+        (ReasoningDetail({"type": "reasoning.encrypted", "data": "x"}), Phase.REASONING),
         (ToolCallDelta(index=0, id="a"), Phase.TOOL_ARGUMENTS),
         (UsageReport(Usage()), None),
         (FinishReason("stop"), None),
@@ -386,6 +446,7 @@ def test_news_is_what_came_since_the_last_look() -> None:
     ):
         accumulator.feed(event)
     assert accumulator.news() == News(
+        restarted=False,
         text="x",
         reasoning="hm",
         calls=(CallProgress(position=0, name="f", received_bytes=0, lines=0),),
@@ -393,11 +454,118 @@ def test_news_is_what_came_since_the_last_look() -> None:
 
     accumulator.feed(D(0, "", "", '{"x": "é\\n').event)
     assert accumulator.news() == News(
+        restarted=False,
         text="",
         reasoning="",
         calls=(CallProgress(position=0, name="f", received_bytes=11, lines=1),),
     )
     assert accumulator.news() is None
+
+
+def told(text: str, *, restarted: bool = False) -> News:
+    return News(restarted=restarted, text=text, reasoning="", calls=())
+
+
+# A display got a replacement character for each half once.
+def test_half_an_emoji_in_news_waits_for_its_other_half() -> None:
+    accumulator = Accumulator()
+
+    accumulator.feed(TextDelta("x\ud83d"))
+    assert accumulator.news() == told("x")
+    assert accumulator.news() is None
+
+    accumulator.feed(TextDelta("\ude00y"))
+    assert accumulator.news() == told("😀y")
+    assert accumulator.news() is None
+
+
+def test_half_an_emoji_whose_other_half_never_comes_is_told_as_none() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(TextDelta("\ud83d"))
+    assert accumulator.news() is None
+
+    accumulator.feed(TextDelta("x\ude00"))
+    assert accumulator.news() == told("\ufffdx\ufffd")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [TextDelta("half"), ReasoningDelta("hm"), ToolCallDelta(index=0, id="a", name="f")],
+    ids=["text", "reasoning", "a call"],
+)
+def test_news_after_a_restart_says_that_what_was_told_is_void(
+    before: TextDelta | ReasoningDelta | ToolCallDelta,
+) -> None:
+    accumulator = Accumulator()
+    accumulator.feed(before)
+    accumulator.news()
+
+    accumulator.feed(MessageRestart())
+    accumulator.feed(TextDelta("whole"))
+
+    assert accumulator.news() == told("whole", restarted=True)
+    accumulator.feed(TextDelta("!"))
+    assert accumulator.news() == told("!")
+
+
+def test_a_restart_alone_is_news_when_something_was_told() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(TextDelta("half"))
+    accumulator.news()
+    accumulator.feed(MessageRestart())
+
+    assert accumulator.news() == told("", restarted=True)
+    assert accumulator.news() is None
+
+
+def test_a_restart_of_what_was_not_told_is_no_news() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(TextDelta("half"))
+    accumulator.feed(MessageRestart())
+    assert accumulator.news() is None
+
+    accumulator.feed(TextDelta("whole"))
+    assert accumulator.news() == told("whole")
+
+
+# An endpoint whose every chunk is the whole message so far may have two of them in one block.
+def test_two_restarts_between_two_looks_do_not_hide_each_other() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(TextDelta("half"))
+    accumulator.news()
+    for text in ("more", "whole"):
+        accumulator.feed(MessageRestart())
+        accumulator.feed(TextDelta(text))
+
+    assert accumulator.news() == told("whole", restarted=True)
+
+
+def test_the_half_of_an_emoji_that_waits_is_void_after_a_restart() -> None:
+    accumulator = Accumulator()
+    accumulator.feed(TextDelta("x\ud83d"))
+    accumulator.news()
+    accumulator.feed(MessageRestart())
+    accumulator.feed(TextDelta("whole"))
+
+    assert accumulator.news() == told("whole", restarted=True)
+
+
+# All that had come was parsed again with each fragment that ended in a brace.
+def test_fresh_ids_and_braces_in_the_text_take_linear_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+
+    def counting(text: str) -> Arguments | None:
+        parsed.append(len(text))
+        return parse_arguments(text)
+
+    monkeypatch.setattr("agentcore.accumulator.parse_arguments", counting)
+    pieces = ['{"css": "', *["{ color: red }"] * 4_000, '"}']
+    deltas = [D(None, f"a{number}", "f", piece) for number, piece in enumerate(pieces)]
+
+    calls = calls_of(*deltas, D(None, "b", "f", '{"x": 2}'))
+
+    assert calls == [("a0", "f", "".join(pieces)), ("b", "f", '{"x": 2}')]
+    assert parsed == [len("".join(pieces))]
 
 
 def test_news_of_arguments_sent_again_is_their_whole_size() -> None:

@@ -76,7 +76,10 @@ BAD_INPUT: list[tuple[Callable[[], object], str]] = [
     (lambda: Agent("local:llama"), "Local(base_url=''): give the address"),
     (lambda: Agent("m", adapter=Local(base_url="localhost:8000")), "with http:// or https://"),
     (lambda: Agent("m", adapter=ADAPTER, workspace="no/such"), "workspace 'no/such': there is no"),
-    (lambda: Agent("m", adapter=ADAPTER, max_output_tokens=0), "max_output_tokens=0: must be at"),
+    (
+        lambda: Agent("m", adapter=ADAPTER, max_output_tokens=0),
+        "max_output_tokens=0: must be a whole number from 1 on, or None",
+    ),
     (
         lambda: Agent("m", adapter=ADAPTER, tools=[write_file, another]),
         "two are named 'write_file'",
@@ -88,7 +91,7 @@ BAD_INPUT: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: Limits(idle_turns=0), "Limits(idle_turns=0): must be at least 1"),
     (lambda: Limits(seconds=0.0), "Limits(seconds=0.0): must be above 0"),
-    (lambda: tool(lambda value: value), "has no annotation"),
+    (lambda: tool(name="bare")(lambda value: value), "has no annotation"),
 ]
 
 
@@ -199,7 +202,9 @@ async def test_events_may_be_heard_by_an_async_function() -> None:
 async def test_events_may_be_iterated() -> None:
     agent = agent_of(Answer(text="A streamed answer."))
     async with agent.stream("Go on.") as events:
-        with pytest.raises(RuntimeError, match="iterate to the end first"):
+        with pytest.raises(
+            RuntimeError, match="there is none, for the iteration has not come to its end"
+        ):
             _ = events.result
         text = "".join([event.text async for event in events if isinstance(event, TextReceived)])
     assert text == events.result.text == "A streamed answer."
@@ -259,8 +264,12 @@ async def test_turns_that_write_nothing_new_end_the_run() -> None:
         for n in range(9)
     ]
     agent = agent_of(*looks, tools=[look], limits=Limits(idle_turns=3))
-    with pytest.raises(RunError, match=r"3 turns in a row wrote nothing new \(Limits.idle_turns\)"):
+    with pytest.raises(
+        RunError, match=r"3 turns in a row wrote nothing new \(Limits.idle_turns\)"
+    ) as caught:
         await agent.run("Go on.")
+    # Nothing had failed, and "Last failure: none" was told once.
+    assert "Last failure" not in str(caught.value)
 
 
 async def test_sections_of_a_file_are_progress(tmp_path: Path) -> None:
@@ -280,6 +289,23 @@ async def test_sections_of_a_file_are_progress(tmp_path: Path) -> None:
     )
     await agent.run("Write sixty lines.")
     assert len((tmp_path / "a").read_text().splitlines()) == 60
+
+
+async def test_the_text_for_a_person_repeats_a_long_message_in_part() -> None:
+    said = "max_tokens is wrong:\n\n\t  see " + "the page " * 99
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(400, json={"error": {"message": said}})
+
+    agent = Agent("m", adapter=ADAPTER, transport=httpx2.MockTransport(refuse))
+    with pytest.raises(RunError) as caught:
+        await agent.run("Go on.")
+
+    (line,) = [line for line in str(caught.value).splitlines() if line.startswith("Last failure: ")]
+    assert line.startswith("Last failure: invalid_request — max_tokens is wrong: see the page the")
+    message, _, rest = line.partition(" — ")[2].partition(" (local at ")
+    assert message == " ".join(said.split())[:400] + "…"
+    assert rest == "http://127.0.0.1:9/v1, m; rule status-4xx; 1 request in all)."
 
 
 async def test_a_run_may_be_limited_in_seconds() -> None:

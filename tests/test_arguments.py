@@ -33,6 +33,12 @@ from agentcore.testing.strategies import json_objects, texts
             ("byte-order mark", "double encoding", "trailing comma"),
         ),
         ('{"a": "\\ud83d\\ude00"}', {"a": "😀"}, ()),
+        ('{"a": "\\ud83d"}', {"a": "\ufffd"}, ("lone surrogate",)),
+        ('{"a": "\\uDE00 \\ud83d\\n"}', {"a": "\ufffd \ufffd\n"}, ("lone surrogate",)),
+        ('{"a": "\\ud83d\\ud83d\\ude00"}', {"a": "\ufffd😀"}, ("lone surrogate",)),
+        # A backslash and the letters after it, and nothing to repair.
+        ('{"a": "\\\\ud83d"}', {"a": "\\ud83d"}, ()),
+        ('{"a": "\\\\ud83d \\ud83d"}', {"a": "\\ud83d \ufffd"}, ("lone surrogate",)),
     ],
 )
 def test_closed(text: str, fields: JsonObject, repairs: tuple[str, ...]) -> None:
@@ -64,7 +70,6 @@ def test_closed(text: str, fields: JsonObject, repairs: tuple[str, ...]) -> None
         ("Sure! Here is the file.", False),
         # Not to be repaired without a loss: was the break meant, or the escape?
         ('{"a": "x\\\ny"}', False),
-        ('{"a": "\\ud83d"}', False),
         ('{"a": "\ud83d"}', False),
     ],
 )
@@ -90,6 +95,7 @@ def test_not_closed(text: str, is_open: bool) -> None:
         ('{"a": "x\ny", "b": "', {"a": "x\ny"}),
         ('```json\n{"a": "x", "b', {"a": "x"}),
         ('{"tags": ["x",], "content": "# Pl', {"tags": ["x"]}),
+        ('{"a": "\\ud83d", "content": "# Pl', {"a": "\ufffd"}),
         ("[1, 2", {}),
         ('"text"', {}),
         ("Sure! ", {}),

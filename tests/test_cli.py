@@ -95,7 +95,7 @@ async def test_run_writes_a_file_through_a_gateway_that_drops(tmp_path: Path) ->
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "plan.md").read_text() == text
     assert "plan.md is written: 400 lines." in ran.stdout
-    assert "guidance 'sections'" in ran.stderr
+    assert "guidance (sections)" in ran.stderr
 
 
 def test_without_the_extra_the_one_line_that_installs_it_is_printed() -> None:

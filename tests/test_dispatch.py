@@ -12,10 +12,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
+from typing_extensions import override
 
-from agentcore.accumulator import Partial
 from agentcore.classification import CutCause
-from agentcore.dispatch import MAX_ERROR_BYTES, MAX_RESULT_BYTES, Dispatched, Dispatcher
+from agentcore.dispatch import (
+    MAX_ERROR_BYTES,
+    MAX_RESULT_BYTES,
+    NOTE_BYTES,
+    Dispatched,
+    Dispatcher,
+)
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.ledger import AttemptRecord
@@ -30,6 +36,7 @@ from agentcore.tools import (
     tool,
     write_file,
 )
+from agentcore.verdict import Partial
 
 RECORD = AttemptRecord(
     turn=3,
@@ -157,6 +164,88 @@ async def test_a_failing_call_leaves_its_siblings_alone() -> None:
         (True, "There is no tool 'repeat'. The tools are: echo, explode, decline."),
         (True, "The arguments of echo do not fit, so it was not run:"),
         (False, "a"),
+    ]
+
+
+class Speechless(Exception):
+    @override
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+# SystemExit ended the whole process once, and a text that cannot be made, the run.
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (SystemExit("bye"), "SystemExit: bye"),
+        (Speechless(), "Speechless: (no text)"),
+    ],
+    ids=["exit status", "exit text", "no text"],
+)
+@pytest.mark.parametrize("in_thread", [True, False], ids=["sync", "async"])
+async def test_whatever_a_tool_raises_the_run_goes_on(
+    error: BaseException, told: str, in_thread: bool
+) -> None:
+    @tool(name="leave")
+    def leave() -> None:
+        raise error
+
+    @tool(name="leave")
+    async def leave_async() -> None:
+        raise error
+
+    here = desk(leave if in_thread else leave_async, echo)
+    dispatched = await here.dispatch(call("leave"), call("echo", text="a"))
+
+    assert [(m.is_error, m.content) for m in dispatched.messages] == [
+        (True, f"leave failed: {told}"),
+        (False, "a"),
+    ]
+
+
+async def test_a_result_without_content_is_done() -> None:
+    @tool
+    def nothing() -> ToolResult:
+        return ToolResult(content=None, changed=True)  # type: ignore[arg-type]
+
+    here = desk(nothing)
+    dispatched = await here.dispatch(call("nothing"))
+
+    (message,) = dispatched.messages
+    assert (message.content, message.is_error, dispatched.changed) == ("done", False, True)
+    assert [event.content for event in here.events if isinstance(event, ToolFinished)] == ["done"]
+
+
+@tool
+async def cancel_itself() -> None:
+    """What a tool does that awaits a task of its own which somebody cancelled."""
+    raise anyio.get_cancelled_exc_class()
+
+
+# Only on asyncio may anybody raise that: it left the call without a result, and a KeyError.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_tool_that_cancels_itself_is_answered(anyio_backend: str) -> None:
+    dispatched = await desk(cancel_itself).dispatch(call("cancel_itself"))
+
+    assert [(m.is_error, m.content) for m in dispatched.messages] == [
+        (True, "cancel_itself was cancelled by itself.")
+    ]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_tool_that_cancels_itself_leaves_its_siblings_alone(anyio_backend: str) -> None:
+    @tool
+    async def slow() -> str:
+        await anyio.sleep(0.05)
+        return "slow"
+
+    here = desk(cancel_itself, slow)
+    dispatched = await here.dispatch(call("cancel_itself"), call("slow"))
+
+    assert [(m.is_error, m.content) for m in dispatched.messages] == [
+        (True, "cancel_itself was cancelled by itself."),
+        (False, "slow"),
     ]
 
 
@@ -508,31 +597,54 @@ async def test_a_program_is_proposed_when_it_is_on_offer(tmp_path: Path, offered
     assert ("execute_code" in dispatched.messages[0].content) is offered
 
 
-# Which guidance a row of cuts gets, how often, and the words of each step.
-ESCALATIONS: list[tuple[CutCause, str, tuple[str, ...]]] = [
+# Which guidance a row of cuts gets, how often, the words of each step and those of the end.
+ESCALATIONS: list[tuple[CutCause, str, tuple[str, ...], str]] = [
     (
         CutCause.DROPPED,
         begun("a.md", 300),
-        ("then append the rest", "second cut in a row", 'whole of "a.md" in one call is forbidden'),
+        (
+            "then append the rest",
+            "second cut in a row",
+            'the whole text of "a.md" in one call is forbidden',
+        ),
+        "It is cut number 4 in a row: the run ends here.",
     ),
     (
         CutCause.CAPPED,
         begun("a.md", 300),
-        ("cap will cut it", "cap will cut it", 'whole of "a.md" in one call is forbidden'),
+        (
+            "the cap will cut them again",
+            "the cap will cut them again",
+            'the whole text of "a.md" in one call is forbidden',
+        ),
+        "It is cut number 4 in a row: the run ends here.",
     ),
-    (CutCause.MALFORMED, begun("a.md", 300), ("escape the text",) * 3),
-    (CutCause.SILENT, "", ("write a plan", "cut number 2 in a row")),
+    (
+        CutCause.MALFORMED,
+        begun("a.md", 300),
+        ("escape the text",) * 3,
+        "It is time number 4 in a row: the run ends here.",
+    ),
+    (
+        CutCause.SILENT,
+        "",
+        ("write a plan", "cut number 2 in a row"),
+        "It is cut number 3 in a row: the run ends here.",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("cause", "raw", "steps"), ESCALATIONS, ids=["s", "c", "m", "silence"])
+@pytest.mark.parametrize(
+    ("cause", "raw", "steps", "end"), ESCALATIONS, ids=["s", "c", "m", "silence"]
+)
 async def test_cuts_in_a_row_escalate_and_then_stop(
-    tmp_path: Path, cause: CutCause, raw: str, steps: tuple[str, ...]
+    tmp_path: Path, cause: CutCause, raw: str, steps: tuple[str, ...], end: str
 ) -> None:
     here = desk(write_file, workspace=tmp_path)
     for step in steps:
         dispatched = await here.cut("write_file", raw, cause)
         assert step in dispatched.messages[0].content
+        assert "the run ends here" not in dispatched.messages[0].content
         assert dispatched.stop == ""
 
     dispatched = await here.cut("write_file", raw, cause)
@@ -540,7 +652,8 @@ async def test_cuts_in_a_row_escalate_and_then_stop(
     assert dispatched.stop == (
         f"{len(steps) + 1} cuts in a row in write_file, and nothing of its text got through"
     )
-    assert len(dispatched.messages) == 1
+    (message,) = dispatched.messages
+    assert end in message.content
 
 
 async def test_a_cut_before_the_name_counts_with_those_after(tmp_path: Path) -> None:
@@ -608,12 +721,37 @@ async def test_sections_are_half_of_the_smallest_that_failed_for_a_target(tmp_pa
     assert told == ["300", "300", "400", "50"]
 
 
-@pytest.mark.parametrize("name", ["echo", "nothing"])
-async def test_a_tool_that_cannot_tell_says_that_nothing_was_stored(name: str) -> None:
-    dispatched = await desk(echo).cut(name, '{"text": "a')
+SHORTER = (
+    "Next: call {} again with shorter arguments, if its purpose allows that; nothing of this call "
+    "took effect."
+)
+
+
+async def test_a_tool_that_cannot_tell_says_that_nothing_was_stored() -> None:
+    dispatched = await desk(echo).cut("echo", '{"text": "a')
 
     assert dispatched.on_disk == "Nothing of it was stored."
-    assert f"call {name} again with a part of the text" in dispatched.messages[0].content
+    assert SHORTER.format("echo") in dispatched.messages[0].content
+
+
+# It was advised to call that tool again in parts, and its cuts ended the run.
+async def test_a_cut_call_of_a_tool_that_is_not_there_is_told_so() -> None:
+    here = desk(echo)
+    for _ in range(5):
+        dispatched = await here.cut("nothing", '{"text": "a')
+
+        assert dispatched == Dispatched(
+            messages=(
+                ToolMessage(
+                    tool_call_id="cut",
+                    name="nothing",
+                    content="There is no tool 'nothing'. The tools are: echo.",
+                    is_error=True,
+                ),
+            ),
+            changed=False,
+        )
+    assert here.events == []
 
 
 # A name too long and a loop of links ended the run once: the hook raised.
@@ -627,7 +765,7 @@ async def test_a_path_that_names_no_file_is_told_without_a_next_call(
     dispatched = await desk(write_file, workspace=tmp_path).cut("write_file", begun(path, 300))
 
     assert dispatched.on_disk == "Nothing of it was stored."
-    assert "Next: call write_file again with a part of the text" in dispatched.messages[0].content
+    assert SHORTER.format("write_file") in dispatched.messages[0].content
 
 
 async def test_a_tool_of_the_users_own_tells_how_to_go_on() -> None:
@@ -772,6 +910,24 @@ async def test_a_result_is_whole_or_says_what_is_missing(text: str) -> None:
         assert text.startswith(head)
         assert text.endswith(tail)
         assert len(head.encode()) + int(left_out) + len(tail.encode()) == size
+
+
+# A head ended at its last line end: of a long line after a short one nothing was left in it.
+@pytest.mark.parametrize("end", ["", "\n"], ids=["no line end", "line end"])
+@pytest.mark.parametrize("start", ["", "first\n"], ids=["alone", "after a line"])
+async def test_of_one_very_long_line_as_much_is_kept_as_of_many(start: str, end: str) -> None:
+    text = f"{start}{'x' * 200_000}{end}"
+    content = await desk(echo).answer("echo", text=text)
+
+    head, _, rest = content.partition("\n[… ")
+    left_out, _, tail = rest.partition(" bytes left out …]\n")
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert len(head) + int(left_out) + len(tail) == len(text)
+    room = MAX_RESULT_BYTES - NOTE_BYTES
+    assert room - 2 <= len(head) + len(tail) <= room
+    assert len(content.encode()) <= MAX_RESULT_BYTES == 32_768
+    assert 0.35 < len(head) / room < 0.45
 
 
 LONG: list[tuple[str, Callable[[], ToolCall]]] = [

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentcore.accumulator import Partial
 from agentcore.arguments import closed_fields, parse_arguments
 from agentcore.classification import CutCause
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
 from agentcore.testing.script import Answer
 from agentcore.testing.strategies import answers, json_objects
+from agentcore.verdict import Partial
 
 DRAFTS = {"write_file": "content"}
 

@@ -27,7 +27,7 @@ from agentcore.guidance import (
 TEMPLATES = Path(agentcore.__file__).parent / "templates"
 CUTS: list[type[Guidance]] = [SectionsGuidance, CapGuidance, SilenceGuidance, MalformedGuidance]
 
-LEVELS = (1, 2, 3)
+LEVELS = (1, 2, 3, 4)
 CODE_TOOLS = ("", "execute_code")
 NEXT_CALLS = ("", 'path="docs/plan.md", mode="append", start_line=1201')
 ON_DISK = ("Nothing of it was stored.", '"docs/plan.md" has 1200 lines on disk; they are safe.')
@@ -52,6 +52,7 @@ def cut(kind: type[Guidance], **values: Any) -> Guidance:
 def stopped(**values: Any) -> StoppedText:
     defaults: dict[str, Any] = {
         "provider": "openrouter",
+        "base_url": "https://openrouter.ai/api/v1",
         "model": "anthropic/claude-opus-4.6",
         "kind": "connection",
         "reason": "4 cuts in a row in write_file, and nothing of its text got through",
@@ -76,15 +77,16 @@ def test_guidance_reads_as_a_whole() -> None:
         "most 400 lines of text; then append the rest, section by section.\n"
         "If the text can be computed, a short program for execute_code may write it; its code is "
         "sent the same way, so keep it short.\n"
-        "Do not send the whole text in one call."
+        "Do not send arguments of this length again."
     )
 
 
 def test_the_text_for_a_person_reads_as_a_whole() -> None:
     assert render(stopped()) == (
         "The run stopped: 4 cuts in a row in write_file, and nothing of its text got through.\n"
-        "Last failure: connection — Network connection lost. (openrouter, "
-        "anthropic/claude-opus-4.6; rule network-connection-lost; 4 requests in all).\n"
+        "Last failure: connection — Network connection lost. (openrouter at "
+        "https://openrouter.ai/api/v1, anthropic/claude-opus-4.6; rule network-connection-lost; "
+        "4 requests in all).\n"
         "It happened in a call of write_file, which was not run.\n"
         "Received and not used: about 900 lines of arguments.\n"
         '"docs/plan.md" has 1200 lines on disk; they are safe.\n'
@@ -96,10 +98,53 @@ def test_what_is_empty_is_left_out_of_the_text_for_a_person() -> None:
     empty = stopped(message="", attempts=1, tool="", on_disk="", received="")
 
     assert render(empty).splitlines()[1:] == [
-        "Last failure: connection (openrouter, anthropic/claude-opus-4.6; "
-        "rule network-connection-lost; 1 request in all).",
+        "Last failure: connection (openrouter at https://openrouter.ai/api/v1, "
+        "anthropic/claude-opus-4.6; rule network-connection-lost; 1 request in all).",
         "What you can do: Try another provider.",
     ]
+
+
+def test_without_a_failure_none_is_told() -> None:
+    assert render(stopped(kind="", message="", tool="", on_disk="", received="")).splitlines() == [
+        "The run stopped: 4 cuts in a row in write_file, and nothing of its text got through.",
+        "What you can do: Try another provider.",
+    ]
+
+
+@pytest.mark.parametrize("kind", [SectionsGuidance, CapGuidance])
+def test_without_a_next_call_no_parts_are_advised(kind: type[Guidance]) -> None:
+    text = render(cut(kind, next_call=""))
+
+    assert (
+        "\nNext: call write_file again with shorter arguments, if its purpose allows that; nothing "
+        "of this call took effect.\n"
+    ) in text
+    assert "lines of text" not in text
+    assert "append" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "told", "last"),
+    [
+        (SectionsGuidance, 4, "It is cut number 4 in a row", True),
+        (CapGuidance, 4, "It is cut number 4 in a row", True),
+        (SilenceGuidance, 3, "It is cut number 3 in a row", True),
+        (MalformedGuidance, 4, "It is time number 4 in a row", True),
+        (SectionsGuidance, 3, "one more such cut ends the run.", False),
+        (CapGuidance, 3, "one more such cut ends the run.", False),
+        (SilenceGuidance, 2, "one more ends the run.", False),
+        (MalformedGuidance, 3, "one more ends the run.", False),
+    ],
+)
+def test_the_cut_that_ends_the_run_says_so(
+    kind: type[Guidance], level: int, told: str, last: bool
+) -> None:
+    text = render(cut(kind, level=level))
+
+    assert kind.max_in_a_row == (level - 1 if last else level)
+    assert told in text
+    assert (f"{told}: the run ends here." in text) is last
+    assert ("one more" in text) is not last
 
 
 def test_each_template_has_one_dataclass_and_each_dataclass_a_template() -> None:
@@ -144,6 +189,7 @@ def test_each_guidance_is_short_and_names_only_what_is_on_offer(
 def test_the_alternative_is_named_once_when_it_is_on_offer(kind: type[Guidance]) -> None:
     assert ["execute_code" in render(cut(kind, level=level)) for level in LEVELS] == [
         True,
+        False,
         False,
         False,
     ]

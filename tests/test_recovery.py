@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore.accumulator import Partial
 from agentcore.classification import KIND_OF_CAUSE, Classification, CutCause, ErrorKind
 from agentcore.facts import ErrorFacts, RetryAfter, Surface
 from agentcore.messages import ToolCall
 from agentcore.recovery import Adjust, Adjustments, Failure, Keep, Recovery, Retry, Stop, decide
 from agentcore.retry import Budget, Policy
+from agentcore.verdict import Partial
 
 CALL = Partial(
     calls=(ToolCall(id="a", name="write_file", arguments='{"path": "a", "content": "x'),)

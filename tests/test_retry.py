@@ -26,12 +26,17 @@ def test_a_window_must_fit_its_cap(first: float, cap: float) -> None:
 @pytest.mark.parametrize(
     ("limits", "text"),
     [
-        ({"max_attempts": 0}, r"max_attempts=0\): must be at least 1"),
+        ({"max_attempts": 0}, r"max_attempts=0\): must be a whole number from 1 on$"),
+        ({"max_attempts": 1.5}, r"max_attempts=1.5\): must be a whole number from 1 on$"),
+        ({"max_attempts": math.nan}, r"max_attempts=nan\): must be a whole number from 1 on$"),
+        ({"max_retry_after": -1.0}, r"max_retry_after=-1.0\): must be 0 or more seconds$"),
+        ({"max_retry_after": math.nan}, r"max_retry_after=nan\): must be 0 or more seconds$"),
+        ({"max_seconds": math.nan}, r"max_seconds=nan\): must be above 0"),
         ({"max_seconds": 0.0}, r"max_seconds=0.0\): must be above 0"),
         ({"max_discarded_tokens": -1}, r"max_discarded_tokens=-1\): must be above 0"),
     ],
 )
-def test_a_policy_leaves_room_for_one_attempt(limits: dict[str, int], text: str) -> None:
+def test_a_policy_leaves_room_for_one_attempt(limits: dict[str, float], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Policy(**limits)  # type: ignore[arg-type]
 

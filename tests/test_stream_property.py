@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 from pydantic_core import from_json
 
-from agentcore.accumulator import Accumulator, Complete, Cut, Verdict, judge
+from agentcore.accumulator import Accumulator
 from agentcore.classification import CutCause
 from agentcore.events import Done, InStreamError
 from agentcore.providers import Local
 from agentcore.sse import SSEDecoder
 from agentcore.testing.script import Answer, Call, stream
 from agentcore.testing.strategies import answers, body_of, chunkings, cuts
+from agentcore.verdict import Complete, Cut, Verdict, judge
 
 EMOJI = Answer(
     text="é😀", calls=(Call(name="write_file", arguments='{"a": "\\ud83d\\ude00 \\n é"}'),)

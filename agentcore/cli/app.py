@@ -1,11 +1,13 @@
 """The commands. They parse and print; the work is the library's."""
 
+import importlib.metadata
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from agentcore.agent import Agent
 from agentcore.cli.demo import long_text, run_demo
@@ -30,6 +32,16 @@ _console = Console()
 _errors = Console(stderr=True)
 
 
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """The tool loop for agents that write large files through gateways that drop connections."""
+    if show:
+        _console.print(importlib.metadata.version("agentcore-loop"), highlight=False)
+        raise typer.Exit
+
+
 @app.command()
 def demo() -> None:
     """Write a 3,000-line file through a scripted gateway that drops connections. Needs no key."""
@@ -40,11 +52,15 @@ def demo() -> None:
 def run(
     prompt: Annotated[str, typer.Argument(help="What the agent is to do.")],
     model: Annotated[
-        str, typer.Option(help='"provider:model-id", as in openrouter:anthropic/claude-opus-4.6')
+        str,
+        typer.Option(
+            help=f"The endpoint and its model id. Providers: {', '.join(PROVIDERS)}.",
+            metavar="PROVIDER:MODEL",
+        ),
     ],
     tool: Annotated[
         list[str] | None,
-        typer.Option(help="A built-in tool, once for each. Default: write_file and read_file."),
+        typer.Option(help=f"Once for each of {', '.join(BUILTIN_TOOLS)}. Default: the first two."),
     ] = None,
     workspace: Annotated[Path, typer.Option(help="An existing folder to work in.")] = Path(),
     base_url: Annotated[
@@ -71,30 +87,40 @@ def run(
         )
         result = anyio.run(_show, agent, prompt)
     except ConfigurationError as error:
-        _errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
         raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        _errors.print("stopped by you; files that were written stay as they are")
+        raise typer.Exit(130) from None
     except RunError as error:
-        _errors.print(f"[bold red]stopped[/]\n{error}", highlight=False, soft_wrap=True)
+        _errors.print(Text(str(error), style="red"), soft_wrap=True)
         raise typer.Exit(1) from None
     _console.print(result.text, markup=False, highlight=False)
 
 
 @app.command()
 def gateway(
-    port: Annotated[int, typer.Option(help="On loopback; 0 picks a free one.")] = 8765,
-    lines: Annotated[int, typer.Option(help="Length of the file that its model writes.")] = 3_000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="On loopback; 0 picks a free one.")
+    ] = 8765,
+    lines: Annotated[
+        int, typer.Option(min=1, help="Length of the file that its model writes.")
+    ] = 3_000,
     life_limit: Annotated[
-        float | None, typer.Option(help="Seconds after which every connection is dropped.")
+        float, typer.Option(min=0, help="Seconds until every connection is dropped; 0: never.")
     ] = 1.7,
-    pace: Annotated[float, typer.Option(help="Seconds between two deltas.")] = 0.002,
+    pace: Annotated[float, typer.Option(min=0, help="Seconds between two deltas.")] = 0.002,
 ) -> None:
-    """Serve the scripted model on loopback, to try `agentcore run` from a second terminal."""
+    """Serve the demo's scripted model, to try `agentcore run` from a second terminal.
+
+    Whatever the prompt says, it writes plan.md: it needs the tool write_file.
+    """
     scripted = ScriptedModel(path="plan.md", text=long_text(lines))
 
     async def serve() -> None:
         async with Gateway(
             respond=lambda request: stream(scripted(request.body), piece=64, pace=pace),
-            life_limit=life_limit,
+            life_limit=life_limit or None,
             port=port,
         ) as server:
             _console.print(
@@ -110,6 +136,9 @@ def gateway(
         anyio.run(serve)
     except KeyboardInterrupt:
         _console.print("stopped")
+    except OSError as error:
+        _errors.print(f"error: port {port}: {error.strerror}; choose another with --port")
+        raise typer.Exit(2) from None
 
 
 async def _show(agent: Agent, prompt: str) -> RunResult:

@@ -67,13 +67,13 @@ class Scene:
 SCENES: Final = (
     Scene(
         letter="a",
-        title="as it was before: no header, arguments buffered, silence, the drop",
+        title="without the header: arguments held back, silence, the drop, in the end a stop",
         adapter=WithoutTheHeader,
         expects_file=False,
     ),
     Scene(
         letter="b",
-        title="the header makes arguments stream: the same gateway, no silence",
+        title="with the header arguments stream: the same gateway, no silence",
         adapter=OpenRouter,
         expects_file=True,
     ),
@@ -124,6 +124,7 @@ async def run_demo(console: Console, lines: int = LINES) -> bool:
         outcomes.append(await _play(scene, text, lines / LINES, console))
     console.print()
     console.print(_table(outcomes))
+    console.print("expected, got: the file's sha256, its first digits; or that the run stops.")
     right = all(outcome.is_right for outcome in outcomes)
     verdict = (
         "[green]Every scene ended as it must.[/]" if right else "[red]A scene ended wrongly.[/]"
@@ -184,7 +185,8 @@ async def _run(agent: Agent, console: Console) -> tuple[tuple[AttemptRecord, ...
                 f"Write the migration plan to {FILE}, all of it.", on_event=display
             )
         except RunError as error:
-            console.print(Text(str(error), style="red"))
+            console.print(Text(str(error), style="dim"))
+            console.print("  That is the expected end of this scene.")
             return error.attempts, True
     console.print(Text(f"  {result.text}"))
     return result.attempts, False
@@ -195,16 +197,8 @@ def _digest(path: Path) -> str:
 
 
 def _table(outcomes: list[Outcome]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False)
-    for name in (
-        "scene",
-        "attempts",
-        "kinds",
-        "seconds",
-        "sent twice",
-        "sha256 expected / got",
-        "",
-    ):
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+    for name in ("scene", "attempts", "kinds", "seconds", "sent twice", "expected", "got", ""):
         numeric = name in ("attempts", "seconds", "sent twice")
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for outcome in outcomes:
@@ -216,7 +210,8 @@ def _table(outcomes: list[Outcome]) -> Table:
             counted or "none",
             f"{outcome.seconds:.1f}",
             size(outcome.sent_twice_bytes),
-            f"{outcome.expected[:8]} / {outcome.got[:8]}",
+            outcome.expected[:8],
+            outcome.got[:8],
             "[green]✓[/]" if outcome.is_right else "[red]✗[/]",
         )
     return table

@@ -1,5 +1,6 @@
 """A run on the terminal: one line that moves while something streams, one for what happened."""
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +29,11 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._what = ""
+        self._since = time.monotonic()
+        self._live = Live(
+            console=console, refresh_per_second=8, transient=True, get_renderable=self._line
+        )
         self._at = ""
         self._settings = ""
         self._characters = 0
@@ -43,7 +48,7 @@ class Display:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._live.update(Text())
+        self._what = ""
         self._live.stop()
 
     def __call__(self, event: RunEvent) -> None:
@@ -51,6 +56,8 @@ class Display:
         match event:
             case AttemptStarted():
                 self._characters = 0
+                self._since = time.monotonic()
+                self._what = "waiting for the first byte"
                 self._at = f"turn {event.turn}, attempt {event.attempt}"
                 settings = _settings(event)
                 told = "" if settings == self._settings else f": {settings}"
@@ -64,19 +71,16 @@ class Display:
                 self._move(f"{word}: {self._characters:,} characters")
             case AttemptCut():
                 record = event.record
-                self._say(
-                    f"  ✗ {record.kind} after {record.seconds:.1f} s: {record.message} "
-                    f"[rule {record.rule}] → {record.decision}",
-                    "yellow",
-                )
+                what = _DECISIONS[record.decision]
+                self._say(f"  ✗ {record.kind} after {record.seconds:.1f} s → {what}", "yellow")
+                self._say(f"    {' '.join(record.message.split())[:200]}", "dim")
             case OutputDiscarded():
                 self._say(f"    {size(event.discarded_bytes)} dropped", "yellow")
             case WaitStarted():
                 self._say(f"    waiting {event.seconds:.2f} s", "dim")
-                self._move(f"waiting {event.seconds:.2f} s")
             case GuidanceGiven():
                 dropped = f", {size(event.dropped_bytes)} dropped" if event.dropped_bytes else ""
-                self._say(f"  → guidance {event.template!r} for {event.name}{dropped}", "cyan")
+                self._say(f"  → guidance ({event.template}) for {event.name}{dropped}", "cyan")
             case ToolFinished():
                 mark, style = ("✗", "red") if event.is_error else ("✓", "green")
                 first = event.content.splitlines()[0] if event.content else ""
@@ -88,7 +92,23 @@ class Display:
         self._console.print(Text(line, style=style))
 
     def _move(self, what: str) -> None:
-        self._live.update(Text(f"  {self._at} · {what}"))
+        self._what = what
+
+    def _line(self) -> Text:
+        """The line that moves: a silent stream shows its seconds."""
+        if not self._what:
+            return Text()
+        seconds = time.monotonic() - self._since
+        return Text(f"  {self._at} · {self._what} · {seconds:.1f} s")
+
+
+_DECISIONS = {
+    "accept": "taken",
+    "retry": "try again",
+    "adjust": "correct the request",
+    "keep": "guidance for the model",
+    "stop": "stop",
+}
 
 
 def _settings(event: AttemptStarted) -> str:
@@ -96,7 +116,7 @@ def _settings(event: AttemptStarted) -> str:
     cap = f"cap {event.output_limit:,} tokens" if event.output_limit else "no cap"
     parts = [f"{event.model}, {cap} ({event.limit_source})"]
     if event.tool_streaming:
-        parts.append("tool arguments streamed on request")
+        parts.append("arguments to be streamed")
     if not event.streamed:
         parts.append("plain, not streamed")
     return ", ".join(parts)

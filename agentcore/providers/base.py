@@ -259,15 +259,23 @@ class ProviderAdapter:
         for name, value in switch.body.items():
             body.setdefault(name, value)
         body.update(self.extra_body)
+        if not request.adjustments.streamed:
+            body.pop("stream_options", None)
         for name in request.adjustments.omitted - set(self.extra_body):
             body.pop(name, None)
-        size = len(_to_json(body))
-        limit = self._fixed_limit() or self.output_limit(replace(request, prompt_bytes=size))
+        request = replace(request, prompt_bytes=len(_to_json(body)))
         cap = request.adjustments.cap_parameter or self.cap_parameter(request)
-        if limit.tokens is not None and self._fixed_limit() is None:
-            body[cap] = limit.tokens
+        # A cap that a subclass or the user wrote into the body by its wire name is the user's.
+        written = next((name for name in get_args(CapParameter) if _is_cap(body.get(name))), None)
+        if written is not None:
+            cap, request = written, replace(request, max_output_tokens=_count(body, written))
+        else:
             ours.add(cap)
+        limit = self.output_limit(request)
+        if limit.tokens is not None:
+            body[cap] = limit.tokens
         headers = merge_headers(self.headers(request), self.extra_headers, switch.headers)
+        _check_headers(self, headers)
         return Wire(
             path="/chat/completions",
             headers=headers,
@@ -278,12 +286,6 @@ class ProviderAdapter:
             buffered_arguments=_buffers(request.family, switch),
             added_fields=frozenset(ours - set(self.extra_body)),
         )
-
-    def _fixed_limit(self) -> OutputLimit | None:
-        """The cap that the user wrote into `extra_body` by its wire name, if they did."""
-        caps = (self.extra_body.get(name) for name in get_args(CapParameter))
-        tokens = next((cap for cap in caps if isinstance(cap, int)), None)
-        return OutputLimit(tokens=tokens, source="user") if tokens is not None else None
 
     def _assistant(self, message: AssistantMessage, family: ModelFamily) -> JsonObject:
         body: JsonObject = {"role": "assistant", "content": message.content or None}
@@ -318,7 +320,7 @@ class ProviderAdapter:
             yield UsageReport(_usage(usage))
         if error := chunk.get("error") or (isinstance(choice, dict) and choice.get("error")):
             yield InStreamError({"error": error})
-        elif event_name == "error" or chunk.get("type") == "error":
+        elif event_name == "error" or _is_error(chunk):
             yield InStreamError(chunk)
 
     def facts(
@@ -371,7 +373,7 @@ def _buffers(family: ModelFamily, switch: ToolStreaming) -> bool:
             return True
 
 
-def _to_json(body: JsonObject) -> bytes:
+def _to_json(body: JsonValue) -> bytes:
     """Compact UTF-8; lone surrogates, which no encoder takes, become replacement characters."""
     try:
         return to_json(body)
@@ -409,16 +411,28 @@ def _call(call: ToolCall) -> JsonObject:
     return {"id": call.id, "type": "function", "function": function, **call.extra}
 
 
+def _is_error(chunk: JsonObject) -> bool:
+    """An object that says it is an error, or that is no part of an answer and carries a text."""
+    if "error" in (chunk.get("type"), chunk.get("object")):
+        return True
+    if "choices" in chunk or "usage" in chunk:
+        return False
+    return any(isinstance(chunk.get(name), str) for name in ("message", "detail", "msg"))
+
+
+_SPOKEN = ("content", "tool_calls", "refusal")
+
+
 def _choice(choice: JsonObject) -> Iterator[StreamEvent]:
     delta = choice.get("delta")
     whole = choice.get("message")
     if isinstance(delta, dict) and delta:
         yield from _delta(delta)
-    elif isinstance(whole, dict) and (whole.get("content") or whole.get("tool_calls")):
+    elif isinstance(whole, dict) and any(whole.get(name) for name in _SPOKEN):
         yield MessageRestart()
         yield from _delta(whole)
     reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason:
+    if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
         yield FinishReason(reason)
 
 
@@ -433,7 +447,7 @@ def _delta(delta: JsonObject) -> Iterator[StreamEvent]:
         for detail in details:
             if isinstance(detail, dict):
                 yield ReasoningDetail(detail)
-    content = delta.get("content")
+    content = delta.get("content") or delta.get("refusal")
     if isinstance(content, str) and content:
         yield TextDelta(content)
     elif isinstance(content, list):
@@ -468,8 +482,10 @@ def _call_delta(call: JsonObject) -> ToolCallDelta:
     arguments = function.get("arguments")
     if isinstance(arguments, (dict, list)):
         # Ollama and some relays send the object itself. An empty one may only be an opening.
-        arguments = to_json(arguments).decode() if arguments else ""
+        arguments = _to_json(arguments).decode() if arguments else ""
     extra = {"extra_content": call["extra_content"]} if call.get("extra_content") else {}
+    if isinstance(index, str) and index.isdecimal() and len(index) < 4:
+        index = int(index)
     return ToolCallDelta(
         index=index if isinstance(index, int) else None,
         id=id_ if isinstance(id_, str) else "",
@@ -479,14 +495,25 @@ def _call_delta(call: JsonObject) -> ToolCallDelta:
     )
 
 
-def _usage(usage: JsonObject) -> Usage:
-    def count(source: JsonValue, name: str) -> int:
-        value = source.get(name) if isinstance(source, dict) else None
-        return int(value) if isinstance(value, (int, float)) and 0 <= value < 1e15 else 0
+def _is_cap(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
+
+def _check_headers(adapter: ProviderAdapter, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{type(adapter).__name__}: header {name} must be text, got {value!r}")
+
+
+def _count(source: JsonValue, name: str) -> int:
+    value = source.get(name) if isinstance(source, dict) else None
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < 1e15 else 0
+
+
+def _usage(usage: JsonObject) -> Usage:
     return Usage(
-        input_tokens=count(usage, "prompt_tokens"),
-        output_tokens=count(usage, "completion_tokens"),
-        reasoning_tokens=count(usage.get("completion_tokens_details"), "reasoning_tokens"),
-        cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens"),
+        input_tokens=_count(usage, "prompt_tokens"),
+        output_tokens=_count(usage, "completion_tokens"),
+        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        cached_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
     )

@@ -5,8 +5,9 @@ validates what the model sends. A failed call is a `ToolResult(is_error=True)`, 
 """
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, TypeAlias, get_type_hints, overload
@@ -23,6 +24,7 @@ __all__ = ["InvalidArguments", "Resume", "ResumeHook", "Tool", "ToolContext", "T
 MAX_SHOWN_CHARACTERS = 60
 """How much of a wrong value an error repeats to the model."""
 MAX_ERROR_CHARACTERS = 2_000
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,11 @@ class Tool:
             (result,) = await anyio.to_thread.run_sync(lambda: (self.function(**keywords),))
             if isinstance(result, Awaitable):
                 result = await result
-        return result if isinstance(result, ToolResult) else ToolResult(content=_as_text(result))
+        if not isinstance(result, ToolResult):
+            return ToolResult(content=_as_text(result))
+        if isinstance(result.content, str):
+            return result
+        return replace(result, content=_as_text(result.content))
 
 
 @overload
@@ -182,7 +188,12 @@ def tool(
     """
 
     def make(function: ToolFunction) -> Tool:
-        tool_name = name or function.__name__
+        tool_name = name or getattr(function, "__name__", "")
+        if not _NAME.fullmatch(tool_name):
+            raise ConfigurationError(
+                f"tool {tool_name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
+                "give one with @tool(name=…)"
+            )
         parameters, context_parameter = _parameters(tool_name, function)
         for role, parameter in (("draft", draft), ("reads", reads), ("writes", writes)):
             if parameter and parameter not in parameters:

@@ -19,7 +19,9 @@ from agentcore.tools.base import ToolContext, ToolResult, tool
 
 __all__ = ["execute_code"]
 
-MAX_OUTPUT_BYTES = 32_768
+MAX_OUTPUT_BYTES = 30_000
+_LAST_OUTPUT_SECONDS = 0.5
+"""How long output is read on after the program has ended: a child of it may hold the pipe open."""
 MAX_SECONDS = 600.0
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT")
 """All of our environment that the child sees: no key, no token."""
@@ -47,10 +49,7 @@ async def execute_code(
     ended = False
     try:
         with anyio.move_on_after(timeout_seconds):
-            await _converse(process, code, output)
-            if len(output) <= MAX_OUTPUT_BYTES:
-                await process.wait()
-                ended = True
+            ended = await _converse(process, code, output)
     finally:
         with anyio.CancelScope(shield=True):
             _kill(process)
@@ -65,21 +64,33 @@ async def execute_code(
     return ToolResult(content=f"{text}\nexit status {status} {NOTICE}", is_error=status != 0)
 
 
-async def _converse(process: anyio.abc.Process, code: str, output: bytearray) -> None:
-    """Send the program and read its output until it ends, or there is too much of it."""
+async def _converse(process: anyio.abc.Process, code: str, output: bytearray) -> bool:
+    """Send the program and read its output until it has ended; False when there is too much."""
     assert process.stdin is not None
-    assert process.stdout is not None
     with suppress(anyio.BrokenResourceError):
         await process.stdin.send(code.encode(errors="replace"))
         await process.stdin.aclose()
-    async for block in process.stdout:
-        output += block
-        if len(output) > MAX_OUTPUT_BYTES:
-            return
+    closed = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            assert process.stdout is not None
+            async for block in process.stdout:
+                output.extend(block)
+                if len(output) > MAX_OUTPUT_BYTES:
+                    tasks.cancel_scope.cancel()
+            closed.set()
+
+        tasks.start_soon(read)
+        await process.wait()
+        with anyio.move_on_after(_LAST_OUTPUT_SECONDS):
+            await closed.wait()
+        tasks.cancel_scope.cancel()
+    return len(output) <= MAX_OUTPUT_BYTES
 
 
 def _kill(process: anyio.abc.Process) -> None:
-    """The child and whatever it started in its session."""
+    """The child and what it started, but for what has left its session on purpose."""
     with suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

@@ -18,6 +18,8 @@ from agentcore.tools.base import Resume, ToolContext, ToolResult, tool
 __all__ = ["read_file", "write_file"]
 
 MAX_READ_LINES = 2_000
+MAX_READ_BYTES = 30_000
+"""So that what is read fits into a tool's result, whole lines only."""
 TAIL_LINES = 3
 
 _Path = Annotated[str, Field(description="Relative to the workspace, with forward slashes.")]
@@ -107,11 +109,22 @@ def read_file(
         lines = [line.decode() for line in _lines(target.read_bytes())]
     except UnicodeDecodeError as error:
         return _error(f"{path} is not UTF-8 text (byte {error.start}).")
-    last = min(start_line - 1 + max_lines, len(lines))
     if start_line > max(len(lines), 1):
         return _error(f"{path} has {len(lines)} lines; line {start_line} is past its end.")
+    shown: list[str] = []
+    room = MAX_READ_BYTES
+    for line in lines[start_line - 1 : start_line - 1 + max_lines]:
+        room -= len(line.encode())
+        if room < 0:
+            break
+        shown.append(line)
+    if lines and not shown:
+        begun = lines[start_line - 1].encode()[:MAX_READ_BYTES].decode(errors="ignore")
+        head = f"{path}: the first {MAX_READ_BYTES} bytes of line {start_line} of {len(lines)}\n"
+        return ToolResult(content=head + begun)
+    last = start_line - 1 + len(shown)
     head = f"{path}: lines {start_line} to {last} of {len(lines)}\n"
-    return ToolResult(content=head + "".join(lines[start_line - 1 : last]))
+    return ToolResult(content=head + "".join(shown))
 
 
 def _append(
@@ -126,11 +139,17 @@ def _append(
     lines = _lines(kept)
     expected = len(lines) + 1
     if start_line is not None and start_line != expected:
-        fresh = _lines(text)
-        if start_line < expected and lines[start_line - 1 : start_line - 1 + len(fresh)] == fresh:
+        fresh = [line.rstrip(b"\r\n") for line in _lines(text)]
+        there = lines[start_line - 1 : start_line - 1 + len(fresh)]
+        if fresh and [line.rstrip(b"\r\n") for line in there] == fresh:
             return ToolResult(
                 content=f"{path}: these {len(fresh)} lines are already there, from line "
                 f"{start_line} on; the file has {len(lines)} lines."
+            )
+        if before is None:
+            return _error(
+                f"{path} does not exist, so its first line is line 1, not {start_line}. Nothing "
+                "was written."
             )
         tail = b"".join(lines[-TAIL_LINES:]).decode(errors="replace")
         return _error(

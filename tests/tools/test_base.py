@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -83,7 +84,9 @@ def test_a_name_given_stands_before_the_functions_own() -> None:
     assert (function.name, function.spec.description) == ("look_up", "")
 
 
-@pytest.mark.parametrize(("called", "nothing"), [(search, False), (tool(lambda: "x"), True)])
+@pytest.mark.parametrize(
+    ("called", "nothing"), [(search, False), (tool(name="nothing")(lambda: "x"), True)]
+)
 def test_a_tool_knows_whether_it_requires_anything(called: Tool, nothing: bool) -> None:
     assert called.requires_nothing is nothing
 
@@ -222,6 +225,8 @@ def described(path: str) -> None:
     pass
 
 
+NAMES = ("endpoints take names of 1 to 64 letters, digits, - and _", "@tool(name=…)")
+
 BAD_FUNCTIONS: list[tuple[Callable[[], object], tuple[str, ...]]] = [
     (lambda: tool(bare), ("'bare'", "'depth'", "no annotation")),
     (lambda: tool(starred), ("'starred'", "*names", "cannot be called by name")),
@@ -237,7 +242,18 @@ BAD_FUNCTIONS: list[tuple[Callable[[], object], tuple[str, ...]]] = [
     (lambda: tool(only_opaque), ("'only_opaque'", "parameter 'thing' ")),
     (lambda: tool(draft="text")(described), ("'described'", "draft='text'", "has: path")),
     (lambda: tool(reads="file")(described), ("'described'", "reads='file'", "has: path")),
-    (lambda: tool(writes="file")(lambda: ""), ("writes='file'", "has: none")),
+    (
+        lambda: tool(name="nothing", writes="file")(lambda: ""),
+        ("'nothing'", "writes='file'", "has: none"),
+    ),
+    # Such names went out, though endpoints document what they take.
+    (lambda: tool(lambda: ""), ("tool '<lambda>': ", *NAMES)),
+    (lambda: tool(partial(described, "a")), ("tool '': ", *NAMES)),
+    (lambda: tool(name="look up")(described), ("tool 'look up': ", *NAMES)),
+    (lambda: tool(name="look.up")(described), ("tool 'look.up': ", *NAMES)),
+    (lambda: tool(name="nachschläge")(described), ("tool 'nachschläge': ", *NAMES)),
+    (lambda: tool(name="name\n")(described), (r"tool 'name\n': ", *NAMES)),
+    (lambda: tool(name="n" * 65)(described), ("tool 'nnn", *NAMES)),
 ]
 
 
@@ -251,6 +267,11 @@ def test_bad_function_is_refused_in_one_line(
     text = str(caught.value)
     assert "\n" not in text
     assert [fragment for fragment in fragments if fragment not in text] == []
+
+
+@pytest.mark.parametrize("name", ["x", "Look-up_2", "n" * 64])
+def test_a_name_that_endpoints_take_is_taken(name: str) -> None:
+    assert tool(name=name)(described).spec.name == name
 
 
 # --- arguments that do not fit --------------------------------------------------------------
@@ -279,7 +300,9 @@ def test_a_place_inside_a_value_is_named() -> None:
 
 
 def test_a_tool_without_parameters_says_so() -> None:
-    assert refusal(tool(lambda: "x"), {"a": 1}).endswith("\nIt takes: no arguments.")
+    assert refusal(tool(name="nothing")(lambda: "x"), {"a": 1}).endswith(
+        "\nIt takes: no arguments."
+    )
 
 
 def test_a_validator_of_the_users_own_is_heard() -> None:

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from pydantic import JsonValue
 
+from agentcore.dispatch import MAX_RESULT_BYTES
 from agentcore.tools import ToolContext, ToolResult, execute_code
 from agentcore.tools.code import MAX_OUTPUT_BYTES, NOTICE
 
@@ -99,6 +100,18 @@ async def test_output_up_to_the_limit_is_whole(tmp_path: Path) -> None:
     assert result.content == f"{'x' * MAX_OUTPUT_BYTES}\nexit status 0 {NOTICE}"
 
 
+# With its limit at that of a result, the exit status was all that made it too long.
+@pytest.mark.parametrize("size", [MAX_OUTPUT_BYTES - 1, MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES + 1])
+async def test_output_near_the_limit_fits_into_a_result(tmp_path: Path, size: int) -> None:
+    result = await execute(tmp_path, f"print('x' * {size}, end='')")
+
+    over = size > MAX_OUTPUT_BYTES == 30_000
+    end = f"Stopped after {MAX_OUTPUT_BYTES} bytes of output." if over else "exit status 0"
+    shown = "x" * min(size, MAX_OUTPUT_BYTES)
+    assert result == ToolResult(content=f"{shown}\n{end} {NOTICE}", is_error=over)
+    assert len(result.content.encode()) <= MAX_RESULT_BYTES
+
+
 async def test_output_that_is_no_text_is_replaced(tmp_path: Path) -> None:
     result = await execute(tmp_path, "import os; os.write(1, b'a\\xffb')")
 
@@ -134,6 +147,27 @@ time.sleep(60)
 """
     with anyio.fail_after(5):
         assert (await execute(tmp_path, code)).content == f"\nexit status 0 {NOTICE}"
+
+    await wait_for_all_dead(tmp_path)
+
+
+# The result came when the child let go of the pipe, or as a timeout.
+async def test_a_child_that_keeps_the_output_open_does_not_delay_the_result(
+    tmp_path: Path,
+) -> None:
+    code = """
+import fcntl, os, time
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("parent", flush=True)
+if os.fork():
+    os._exit(3)
+time.sleep(60)
+"""
+    with anyio.fail_after(5):
+        assert await execute(tmp_path, code) == ToolResult(
+            content=f"parent\n\nexit status 3 {NOTICE}", is_error=True
+        )
 
     await wait_for_all_dead(tmp_path)
 

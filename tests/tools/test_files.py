@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from agentcore.dispatch import MAX_RESULT_BYTES
 from agentcore.tools import Tool, ToolContext, ToolResult, read_file, write_file
 from agentcore.tools.base import Resume
 
@@ -84,7 +85,10 @@ def test_append_begins_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert (tmp_path / "a.md").read_text() == "1\n"
 
 
-@pytest.mark.parametrize(("start_line", "content"), [(2, "2\n3\n"), (1, "1\n"), (3, "3\n")])
+@pytest.mark.parametrize(
+    ("start_line", "content"),
+    [(2, "2\n3\n"), (1, "1\n"), (3, "3\n"), (3, "3"), (2, "2\n3"), (1, "1\r\n")],
+)
 def test_lines_that_are_there_already_are_success(
     tmp_path: Path, start_line: int, content: str
 ) -> None:
@@ -98,22 +102,45 @@ def test_lines_that_are_there_already_are_success(
     assert (tmp_path / "a.md").read_text() == "1\n2\n3\n"
 
 
+@pytest.mark.parametrize("content", ["2", "2\n", "2\r\n"], ids=repr)
+@pytest.mark.parametrize("before", [b"1\n2", b"1\r\n2\r\n"], ids=repr)
+def test_line_ends_do_not_hide_what_is_there_already(
+    tmp_path: Path, before: bytes, content: str
+) -> None:
+    (tmp_path / "a.md").write_bytes(before)
+
+    assert append(tmp_path, content, 2) == ToolResult(
+        content="a.md: these 1 lines are already there, from line 2 on; the file has 2 lines."
+    )
+    assert (tmp_path / "a.md").read_bytes() == before
+
+
+def test_an_append_in_the_midst_of_a_missing_file_is_told_that_it_is_missing(
+    tmp_path: Path,
+) -> None:
+    assert append(tmp_path, "5\n", 5) == ToolResult(
+        content="a.md does not exist, so its first line is line 1, not 5. Nothing was written.",
+        is_error=True,
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("start_line", "content"),
-    [(6, "7\n"), (99, "7\n"), (3, "other\n"), (4, "4\n5\n6\n"), (4, "4")],
-    ids=["one too far", "far off", "other text", "reaches past the end", "half a line"],
+    [(6, "7\n"), (99, "7\n"), (3, "other\n"), (4, "four\n5\n6\n"), (4, "fo"), (4, "")],
+    ids=["one too far", "far off", "other text", "reaches past the end", "half a line", "nothing"],
 )
 def test_an_append_at_a_wrong_line_is_told_the_true_end(
     tmp_path: Path, start_line: int, content: str
 ) -> None:
-    (tmp_path / "a.md").write_text("1\n2\n3\n4\n")
+    (tmp_path / "a.md").write_text("1\n2\n3\nfour\n")
 
     assert append(tmp_path, content, start_line) == ToolResult(
         content=f"a.md has 4 lines, so an append begins at line 5, not at {start_line}. "
-        "Nothing was written. Its last lines are:\n2\n3\n4\n",
+        "Nothing was written. Its last lines are:\n2\n3\nfour\n",
         is_error=True,
     )
-    assert (tmp_path / "a.md").read_text() == "1\n2\n3\n4\n"
+    assert (tmp_path / "a.md").read_text() == "1\n2\n3\nfour\n"
 
 
 def test_a_line_without_its_end_is_ended_before_an_append(tmp_path: Path) -> None:
@@ -346,6 +373,44 @@ def test_what_cannot_be_read_is_told(
     result = use(read_file, tmp_path, path=path, start_line=start_line)
 
     assert result == ToolResult(content=content, is_error=True)
+
+
+# The result was cut in its middle, below a first line that promised all of it.
+@pytest.mark.parametrize(
+    ("start_line", "last"), [(1, 300), (2, 301), (301, 600), (701, 1_000), (950, 1_000)]
+)
+def test_a_page_has_as_many_whole_lines_as_fit_and_names_the_last(
+    tmp_path: Path, start_line: int, last: int
+) -> None:
+    # Each of a hundred bytes, so that three hundred just fit.
+    lines = [f"{number:5}{'é' * 47}\n" for number in range(1, 1_001)]
+    (tmp_path / "a.md").write_text("".join(lines))
+
+    result = use(read_file, tmp_path, path="a.md", start_line=start_line)
+
+    head = f"a.md: lines {start_line} to {last} of 1000\n"
+    assert result == ToolResult(content=head + "".join(lines[start_line - 1 : last]))
+    assert len(result.content.encode()) <= MAX_RESULT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("line", "begun"),
+    [("x" * 200_000, "x" * 30_000), ("x" + "𝄞" * 50_000, "x" + "𝄞" * 7_499)],
+    ids=["one byte", "four bytes"],
+)
+def test_of_a_line_that_is_too_long_its_beginning_is_read(
+    tmp_path: Path, line: str, begun: str
+) -> None:
+    (tmp_path / "a.md").write_text(f"1\n{line}\n3\n")
+
+    pages = [use(read_file, tmp_path, path="a.md", start_line=number) for number in (1, 2, 3)]
+
+    assert pages == [
+        ToolResult(content="a.md: lines 1 to 1 of 3\n1\n"),
+        ToolResult(content=f"a.md: the first 30000 bytes of line 2 of 3\n{begun}"),
+        ToolResult(content="a.md: lines 3 to 3 of 3\n3\n"),
+    ]
+    assert len(pages[1].content.encode()) <= MAX_RESULT_BYTES
 
 
 # --- properties -----------------------------------------------------------------------------

@@ -42,7 +42,6 @@ from agentcore import (
     load_messages,
     tool,
 )
-from agentcore.accumulator import Partial
 from agentcore.events import (
     AttemptCut,
     GuidanceGiven,
@@ -72,6 +71,7 @@ from agentcore.testing import (
 )
 from agentcore.tools import BUILTIN_TOOLS, execute_code, read_file, write_file
 from agentcore.tools.base import Resume
+from agentcore.verdict import Partial
 
 # --- tools ----------------------------------------------------------------------------------
 

@@ -1,0 +1,259 @@
+"""One request: send it, read what comes, and watch the clocks.
+
+Nothing is decided here. What came is folded by the accumulator; the turn asks for the verdict.
+"""
+
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import anyio
+from pydantic import JsonValue
+from pydantic_core import from_json
+
+from agentcore.accumulator import Accumulator
+from agentcore.classification import KIND_OF_CAUSE, Classification, CutCause
+from agentcore.client import Client, RequestFailed
+from agentcore.clocks import Clocks, Silence
+from agentcore.events import (
+    Done,
+    InStreamError,
+    OutputDiscarded,
+    ReasoningReceived,
+    RunEvent,
+    TextReceived,
+    ToolArgumentsReceived,
+)
+from agentcore.facts import ErrorFacts
+from agentcore.providers.base import ProviderAdapter, Wire
+from agentcore.sse import ServerSentEvent, SSEDecoder
+from agentcore.verdict import Partial, Verdict, judge
+
+__all__ = ["Attempt", "Emit"]
+
+Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
+
+_AFTER_FINISH_SECONDS = 5.0
+"""How long usage and the end of the body are waited for once the model has finished."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One request under way, and what has come of it."""
+
+    turn: int
+    """Counted from 1 within the run."""
+    number: int
+    """Counted from 1 within the turn."""
+    adapter: ProviderAdapter
+    wire: Wire
+    key: str
+    """The credential; empty for none."""
+    silence: Silence
+    accumulator: Accumulator
+    emit: Emit | None
+    began: bool = False
+    """The response's head arrived."""
+    is_whole: bool = False
+    """The body was one JSON value, not a stream of events."""
+    received_bytes: int = 0
+    """Of the body, comments included."""
+    error: BaseException | None = None
+    """What the transport or the endpoint's refusal raised."""
+    expired: str = ""
+    """Which clock ran out, in words."""
+
+    async def send(self, client: Client, clocks: Clocks) -> None:
+        """Send the request and read the answer to its end, whatever that is."""
+        with anyio.CancelScope(deadline=self.silence.deadline) as scope:
+            try:
+                async with client.send(
+                    self.wire, adapter=self.adapter, key=self.key, clocks=clocks
+                ) as blocks:
+                    self.began = True
+                    self.silence.opened(anyio.current_time())
+                    await self._read(blocks, scope)
+            except RequestFailed as failed:
+                self.error = failed.__cause__
+        if scope.cancelled_caught:
+            self.expired = self.silence.describe()
+
+    @property
+    def failure_cause(self) -> CutCause | None:
+        """What ended the answer, when it was not its own end."""
+        if self.expired:
+            return self.silence.cause()
+        if self.error is not None or self.accumulator.error is not None:
+            return CutCause.DROPPED
+        return None
+
+    def judge(self, partial: Partial, no_argument_tools: frozenset[str]) -> Verdict | None:
+        """The verdict on what came; None when no answer began at all.
+
+        Args:
+            partial: What came, with ids.
+            no_argument_tools: Names of the tools that may be called with nothing.
+        """
+        accumulator = self.accumulator
+        if not self.began and not self.expired:
+            return None
+        failed = self.failure_cause is not None
+        return judge(
+            partial,
+            # A finish reason that ended nothing before is no proof of an end now.
+            finish_reason="" if failed and accumulator.went_on else accumulator.finish_reason,
+            done=accumulator.done,
+            done_is_terminal=self.is_whole or self.adapter.capabilities.done_is_terminal,
+            failure=self.failure_cause,
+            usage=accumulator.usage,
+            output_limit=self.wire.output_limit.tokens,
+            no_argument_tools=no_argument_tools,
+        )
+
+    def facts(self) -> ErrorFacts:
+        """What is known of the failure, without the credential."""
+        error = self.accumulator.error
+        facts = self.adapter.facts(
+            self.error if error is None else error.payload,
+            phase=self.silence.phase,
+            bytes_received=self.received_bytes,
+            received_at=time.time(),
+        )
+        return _without_key(facts, self.key)
+
+    def classification(self, cause: CutCause) -> Classification:
+        """The kind of an ending in which nothing was thrown."""
+        accumulator = self.accumulator
+        said = f"finish_reason {accumulator.finish_reason!r}" if accumulator.finish_reason else ""
+        evidence = self.expired or said or "the body ended without a terminal signal"
+        return Classification(kind=KIND_OF_CAUSE[cause], rule=f"cut-{cause}", evidence=evidence)
+
+    async def _read(self, blocks: AsyncIterator[bytes], scope: anyio.CancelScope) -> None:
+        accumulator, silence = self.accumulator, self.silence
+        decoder = SSEDecoder()
+        unframed: list[bytes] | None = []
+        finished = math.inf
+        async for block in blocks:
+            now = anyio.current_time()
+            self.received_bytes += len(block)
+            silence.bytes_came(now)
+            events = decoder.feed(block)
+            for event in events:
+                self._feed(event, now)
+            if unframed is not None:
+                # Until the first event this may still turn out to be no stream at all.
+                unframed.append(block)
+                unframed = None if events or decoder.comments else unframed
+            if accumulator.finish_reason:
+                # Content after a finish reason: it ended nothing, and the wait begins anew.
+                finished = now if accumulator.went_on else min(finished, now)
+            if self.emit is not None:
+                # A slow display is not a silent stream.
+                scope.deadline = math.inf
+                await self._tell_news(self.emit)
+                listened = anyio.current_time() - now
+                silence.excuse(listened)
+                finished += listened
+            if accumulator.done or accumulator.error is not None:
+                return
+            scope.deadline = min(silence.deadline, finished + _AFTER_FINISH_SECONDS)
+        for event in decoder.finish():
+            unframed = None
+            # What the end cut in two is no error of the endpoint's: the body just ended.
+            if not isinstance(_decode(event.data), InStreamError):
+                self._feed(event, anyio.current_time())
+        if unframed:
+            self._feed_whole(b"".join(unframed))
+        if self.emit is not None:
+            await self._tell_news(self.emit)
+
+    def _feed(self, event: ServerSentEvent, now: float) -> None:
+        if event.data == b"[DONE]":
+            self.accumulator.feed(Done())
+            return
+        self._feed_value(_decode(event.data), event.event, now)
+
+    def _feed_whole(self, body: bytes) -> None:
+        """A body that was no stream: a plain answer, an error as JSON, a page of HTML, nothing."""
+        if not body.strip():
+            return
+        self.is_whole = True
+        accumulator = self.accumulator
+        value = _decode(body)
+        self._feed_value(value, "", anyio.current_time())
+        says_nothing = accumulator.is_empty
+        if says_nothing and not accumulator.finish_reason and accumulator.error is None:
+            accumulator.feed(InStreamError(value))
+        accumulator.feed(Done())
+
+    def _feed_value(self, value: JsonValue | InStreamError | None, name: str, now: float) -> None:
+        accumulator = self.accumulator
+        if isinstance(value, dict):
+            for decoded in self.adapter.decode(name, value):
+                phase = accumulator.feed(decoded)
+                if phase is not None:
+                    self.silence.content_came(now, phase)
+        elif isinstance(value, InStreamError):
+            accumulator.feed(value)
+        elif isinstance(value, (str, list)) and value:
+            accumulator.feed(InStreamError(value))
+
+    async def _tell_news(self, emit: Emit) -> None:
+        news = self.accumulator.news()
+        if news is None:
+            return
+        at = {"turn": self.turn, "attempt": self.number}
+        if news.restarted:
+            await emit(OutputDiscarded(**at, discarded_bytes=0))
+        if news.reasoning:
+            await emit(ReasoningReceived(**at, text=news.reasoning))
+        if news.text:
+            await emit(TextReceived(**at, text=news.text))
+        for call in news.calls:
+            await emit(
+                ToolArgumentsReceived(
+                    **at,
+                    position=call.position,
+                    name=call.name,
+                    received_bytes=call.received_bytes,
+                    lines=call.lines,
+                )
+            )
+
+
+def _decode(data: bytes) -> JsonValue | InStreamError:
+    """The JSON value of an event; text that is no JSON is an error in the stream."""
+    try:
+        value: JsonValue = from_json(data)
+    except ValueError:
+        text = data.decode(errors="replace")
+        try:
+            # More lenient: lone surrogate escapes, which a split emoji leaves, and raw controls.
+            value = json.loads(text, strict=False)
+        except (ValueError, RecursionError):
+            return _error_of(text.strip())
+    return value
+
+
+def _error_of(text: str) -> InStreamError | None:
+    """An event that is no JSON. Half of a chunk may hold the model's words: they name no error."""
+    if text.startswith(("{", "[")):
+        broken = f"an event that is no JSON ({len(text)} characters)"
+        return InStreamError({"error": {"type": "server_error", "message": broken}})
+    return InStreamError(text) if text else None
+
+
+def _without_key(facts: ErrorFacts, key: str) -> ErrorFacts:
+    """An endpoint may repeat the key in its refusal; it goes no further."""
+    if not key or key not in f"{facts.text}{facts.reasons}":
+        return facts
+    messages = tuple(message.replace(key, "[key]") for message in facts.messages)
+    return replace(
+        facts,
+        message=facts.message.replace(key, "[key]"),
+        messages=messages,
+        reasons=tuple(reason.replace(key.lower(), "[key]") for reason in facts.reasons),
+    )
