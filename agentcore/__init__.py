@@ -1,18 +1,13 @@
 """The tool loop for agents that write large files through gateways that drop connections."""
 
 from agentcore.agent import Agent, EventStream
-from agentcore.classification import (
-    Classification,
-    CutCause,
-    ErrorKind,
-    ErrorRule,
-    Strength,
-    classify,
-)
+from agentcore.classification import Classification, classify
 from agentcore.clocks import Clocks
+from agentcore.error_rules import ErrorRule
 from agentcore.errors import AgentCoreError, ConfigurationError, RunError
 from agentcore.events import RunEvent
 from agentcore.families import ModelFamily, family_of
+from agentcore.kinds import CutCause, ErrorKind, Strength
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message, Usage, dump_messages, load_messages
 from agentcore.providers import Local, OpenAI, OpenRouter, ProviderAdapter

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, assert_never
 
 from agentcore.arguments import is_open_object, parse_arguments
-from agentcore.classification import CutCause
 from agentcore.events import (
     Done,
     FinishReason,
@@ -25,6 +24,7 @@ from agentcore.events import (
     UsageReport,
 )
 from agentcore.facts import Phase
+from agentcore.kinds import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, Usage, mend_surrogates
 
 __all__ = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from agentcore.accumulator import Partial, closed_call
 from agentcore.arguments import closed_fields
-from agentcore.classification import CutCause
+from agentcore.kinds import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
 
 __all__ = ["CutCall", "Kept", "keep"]

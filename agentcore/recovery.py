@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from agentcore.accumulator import Partial
-from agentcore.classification import Classification, CutCause, ErrorKind
-from agentcore.facts import MAX_TEXT_CHARACTERS, ErrorFacts, Surface
+from agentcore.classification import Classification
+from agentcore.facts import ErrorFacts, Surface
 from agentcore.families import CapParameter
+from agentcore.payloads import shortened
+from agentcore.kinds import CutCause, ErrorKind
 from agentcore.retry import Budget, Policy
 
 __all__ = ["Adjust", "Adjustments", "Failure", "Keep", "Recovery", "Retry", "Stop", "decide"]
@@ -184,7 +186,7 @@ def _is_unknown_in_stream(failure: Failure) -> bool:
 def _without_refused_field(failure: Failure, facts: ErrorFacts) -> Adjust | None:
     """Leave out, or rename, a field that we added ourselves and the endpoint refuses by name."""
     now = failure.adjustments
-    text = f"{facts.param or ''}\n{facts.text[:MAX_TEXT_CHARACTERS]}"
+    text = f"{facts.param or ''}\n{shortened(facts.text)}"
     if failure.tool_streaming and _STREAMING_SWITCH.search(text):
         reason = "the endpoint refuses the switch that streams tool arguments"
         return Adjust(adjustments=replace(now, tool_streaming=False), reason=reason)

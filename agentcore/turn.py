@@ -16,12 +16,7 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from agentcore.accumulator import Accumulator, Complete, Cut, Partial, Verdict, judge
-from agentcore.classification import (
-    KIND_OF_CAUSE,
-    Classification,
-    CutCause,
-    classify,
-)
+from agentcore.classification import Classification, classify
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
 from agentcore.drafts import Kept, keep
@@ -38,6 +33,7 @@ from agentcore.events import (
     WaitStarted,
 )
 from agentcore.facts import ErrorFacts
+from agentcore.kinds import KIND_OF_CAUSE, CutCause
 from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
 from agentcore.providers.base import ProviderAdapter, Request, Wire
 from agentcore.recovery import Adjust, Failure, Keep, Recovery, Retry, Stop, decide

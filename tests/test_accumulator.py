@@ -16,7 +16,6 @@ from agentcore.accumulator import (
     closed_call,
     judge,
 )
-from agentcore.classification import CutCause
 from agentcore.events import (
     Done,
     FinishReason,
@@ -30,6 +29,7 @@ from agentcore.events import (
     UsageReport,
 )
 from agentcore.facts import Phase
+from agentcore.kinds import CutCause
 from agentcore.messages import JsonObject, ToolCall, Usage
 from agentcore.providers import Local
 from agentcore.testing.script import Answer

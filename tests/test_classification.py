@@ -8,17 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agentcore.classification import (
-    ERROR_RULES,
-    KIND_OF_CAUSE,
-    CutCause,
-    ErrorKind,
-    ErrorRule,
-    Strength,
-    classify,
-    corrected_output_limit,
-)
+from agentcore.classification import classify, corrected_output_limit
+from agentcore.error_rules import ERROR_RULES, ErrorRule
 from agentcore.facts import ErrorFacts, Surface, facts_of_exception, facts_of_payload
+from agentcore.kinds import KIND_OF_CAUSE, CutCause, ErrorKind, Strength
 from agentcore.testing.strategies import (
     error_facts,
     error_payloads,

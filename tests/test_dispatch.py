@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from agentcore.accumulator import Partial
-from agentcore.classification import CutCause
 from agentcore.dispatch import MAX_ERROR_BYTES, MAX_RESULT_BYTES, Dispatched, Dispatcher
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
+from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, ToolCall, ToolMessage
 from agentcore.tools import (

@@ -8,7 +8,6 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from agentcore.facts import (
-    MAX_DEPTH,
     ErrorFacts,
     Phase,
     RetryAfter,
@@ -17,6 +16,7 @@ from agentcore.facts import (
     facts_of_payload,
     retry_after_of,
 )
+from agentcore.payloads import MAX_DEPTH
 from agentcore.testing.strategies import error_facts, error_payloads, exceptions_with_causes
 
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcore.accumulator import Partial
-from agentcore.classification import KIND_OF_CAUSE, Classification, CutCause, ErrorKind
+from agentcore.classification import Classification
 from agentcore.facts import ErrorFacts, RetryAfter, Surface
+from agentcore.kinds import KIND_OF_CAUSE, CutCause, ErrorKind
 from agentcore.messages import ToolCall
 from agentcore.recovery import Adjust, Adjustments, Failure, Keep, Recovery, Retry, Stop, decide
 from agentcore.retry import Budget, Policy

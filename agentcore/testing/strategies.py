@@ -12,8 +12,9 @@ from hypothesis.strategies import SearchStrategy
 from pydantic import JsonValue
 from typing_extensions import override
 
-from agentcore.classification import ErrorKind, ErrorRule, Strength
+from agentcore.error_rules import ErrorRule
 from agentcore.facts import ErrorFacts, Phase, Surface
+from agentcore.kinds import ErrorKind, Strength
 from agentcore.messages import JsonObject, Usage
 from agentcore.testing.script import Answer, Call, Reply, Send
 
