@@ -7,16 +7,14 @@ from email.utils import parsedate_to_datetime
 __all__ = ["parse_duration", "parse_http_date", "parse_number", "wait_in_text"]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = (
-    r"\d{1,12}(?:\.\d{1,12})?\s*(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
-)
+_DURATION = r"\d{1,12}(?:\.\d{1,12})?\s*(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
 # Not \b after the unit: OpenAI writes "6m0s".
 _DURATIONS = rf"(?:{_DURATION}(?![A-Za-z])\s*)+"
 _DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(ms|milli|s|m|h|d)", re.IGNORECASE)
 _ASKS_TO_WAIT = re.compile(
     r"(?<!\w)(?:(?:try|retry|available|resets?|call|attempt)"
     r"(?:[ ](?:again|your|the|this|request|will|is|be|at least|once more)){0,3}"
-    rf"[ ](?:in|after)[ ]?(?P<after>{_DURATIONS})"
+    rf"[ ](?:in|after)[ ]?(?:about |approximately |at least |~)?(?P<after>{_DURATIONS})"
     rf"|wait (?:for |at least |about )?(?P<wait>{_DURATIONS})"
     rf"|retry[-_ ]after\W{{1,4}}(?P<field>{_DURATIONS}|\d{{1,9}}(?![\w.]))"
     r")|(?P<chinese>(?<!\d)\d{1,9}(?:\.\d{1,9})?) ?秒(?:钟)?[之以]?[后後]",

@@ -136,11 +136,14 @@ class _Reader:
             node = node[: 4 * MAX_JSON_CHARACTERS].decode(errors="replace")
         if isinstance(node, str):
             self._characters -= min(len(node), MAX_JSON_CHARACTERS)
-            words, inner = _taken_apart(node)
+            words, found = _taken_apart(node)
+            inside = list(self.read(found.value, depth + 1)) if found is not None else []
+            # An object that was cut off before it said anything is a text like any other.
+            if found is not None and not (found.is_whole or any(one.message for one in inside)):
+                words = shortened(node.strip())
             if words:
                 yield _layer_of_text(words, node)
-            if inner is not None:
-                yield from self.read(inner, depth + 1)
+            yield from inside
         elif isinstance(node, dict):
             yield from self._object(node, depth)
         elif isinstance(node, (list, tuple)):
@@ -160,7 +163,7 @@ class _Reader:
                 # Some put a sentence, or a whole payload, where a word belongs.
                 if key in _TEXT_KEYS and _OBJECT.search(value) is None:
                     texts.append(value)
-                elif key in ("error", "raw", *_TEXT_KEYS) or not is_word(value):
+                elif key in ("error", "raw", *_TEXT_KEYS) or (" " in value and not is_word(value)):
                     inner.append(value)
             elif key in ("error", "raw"):
                 inner.append(value)
@@ -177,11 +180,12 @@ def _layer(node: dict[object, object], texts: list[str]) -> Layer:
         words = [f"base_resp:{found['status_code']}"]
     message = without_tags("\n".join(shortened(text.strip()) for text in texts))
     classes = _classes(message)
-    words += [text for text in texts if is_word(text)] + [*_SAID.findall(message), *classes]
+    words += [*_SAID.findall(message), *classes]
     numbers = [found[key] for key in _CODE_KEYS if key in found]
+    kind = node.get("type")
     return Layer(
-        code=numbers[0] if numbers else "",
-        type=found.get("type", ""),
+        code=next((found[key] for key in _CODE_KEYS if key in found and key != "status"), ""),
+        type=found.get("type", "") if isinstance(kind, str) else "",
         param=_word(node.get("param")),
         message=message,
         reasons=tuple(word.lower() for word in words),
@@ -249,22 +253,40 @@ def without_tags(text: str) -> str:
     return " ".join(_TAG.sub(" ", _HIDDEN.sub(" ", text)).split()) or text
 
 
-def _taken_apart(text: str) -> tuple[str, object]:
-    """The words before an object that is spelled in a text, and the object; None when none is."""
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """What a text spells from some place on."""
+
+    value: object
+    length: int
+    """Characters that it takes."""
+    is_whole: bool
+    """False when it was cut off."""
+
+
+def _taken_apart(text: str) -> tuple[str, _Spelled | None]:
+    """The words around an object that is spelled in a text, and the object; None when none is."""
     text = text.strip()
-    match = _OBJECT.search(text[:MAX_TEXT_CHARACTERS])
-    if match is None:
-        return shortened(text), None
-    spelled = text[match.start() : match.start() + MAX_JSON_CHARACTERS]
-    found = _first_object(spelled)
+    if not text.startswith(("{", "[", '"')):
+        match = _OBJECT.search(text[:MAX_TEXT_CHARACTERS])
+        start = match.start() if match else len(text)
+    else:
+        start = 0
+    found = _first_object(text[start : start + MAX_JSON_CHARACTERS])
+    if found is None and start == 0 and (match := _OBJECT.search(text[1:MAX_TEXT_CHARACTERS])):
+        # The brackets at the front were those of a log line.
+        start = match.start() + 1
+        found = _first_object(text[start : start + MAX_JSON_CHARACTERS])
     if found is None:
         return shortened(text), None
-    inner, length = found
-    return f"{text[: match.start()]} {shortened(spelled[length:])}".strip(), inner
+    around = f"{text[:start]} {text[start + found.length :]}"
+    return shortened(around.strip()), found
 
 
-def _first_object(text: str) -> tuple[object, int] | None:
-    """The object or list that a text begins with, and how many characters it takes."""
+def _first_object(text: str) -> _Spelled | None:
+    """The object, list or text in quotes that a text begins with."""
+    if not text:
+        return None
     if text.startswith(('{\\"', '[\\"', '[{\\"')):
         text = text.replace('\\"', '"')
     # Without a single quote it is no repr, and looking for one costs more than all the rest.
@@ -275,12 +297,12 @@ def _first_object(text: str) -> tuple[object, int] | None:
         except (ValueError, RecursionError):
             continue
         # The length is exact for JSON; what follows a repr is rarely worth reading.
-        return value, (end if spelled is text else len(text))
+        return _Spelled(value, end if spelled is text else len(text), is_whole=True)
     try:
         partial: object = from_json(spellings[-1], allow_partial=True)
     except ValueError:
         return None
-    return (partial, len(text)) if partial else None
+    return _Spelled(partial, len(text), is_whole=False) if partial else None
 
 
 def _json_of_repr(text: str) -> str:

@@ -12,8 +12,8 @@ from agentcore.accumulator import Partial
 from agentcore.classification import Classification
 from agentcore.facts import ErrorFacts, Surface
 from agentcore.families import CapParameter
-from agentcore.payloads import shortened
 from agentcore.kinds import CutCause, ErrorKind
+from agentcore.payloads import shortened
 from agentcore.retry import Budget, Policy
 
 __all__ = ["Adjust", "Adjustments", "Failure", "Keep", "Recovery", "Retry", "Stop", "decide"]

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agentcore.classification import Classification, classify
-from agentcore.facts import ErrorFacts, Surface, facts_of_exception, facts_of_payload, facts_of_report
+from agentcore.facts import (
+    ErrorFacts,
+    Surface,
+    facts_of_exception,
+    facts_of_payload,
+    facts_of_report,
+)
 
 CORPUS = Path(__file__).parent.parent / "tests" / "data" / "errors.jsonl"
 LARGE = 1_000_000

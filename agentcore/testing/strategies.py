@@ -221,6 +221,10 @@ def error_rules() -> SearchStrategy[ErrorRule]:
         exceptions=st.just(()) | st.just(("TimeoutError", "OddError")),
         phrases=st.just(()) | st.lists(phrases, max_size=2).map(tuple),
         vetoes=st.just(()) | st.lists(phrases, max_size=1).map(tuple),
+        reason_patterns=st.just(()) | st.sampled_from(["limit", "error$"]).map(lambda one: (one,)),
+        min_wait=st.none() | st.floats(0, 1e5),
+        prompt_fits=st.none() | st.booleans(),
+        makes_transient=st.booleans(),
     )
 
 
