@@ -16,7 +16,17 @@ from agentcore.kinds import CutCause, ErrorKind
 from agentcore.payloads import shortened
 from agentcore.retry import Budget, Policy
 
-__all__ = ["Adjust", "Adjustments", "Failure", "Keep", "Recovery", "Retry", "Stop", "decide"]
+__all__ = [
+    "Adjust",
+    "Adjustments",
+    "Failure",
+    "Keep",
+    "Recovery",
+    "Retry",
+    "Stop",
+    "decide",
+    "is_retried",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +134,19 @@ def decide(
     return _retry(failure, budget, policy, roll)
 
 
+def is_retried(classification: Classification, policy: Policy) -> bool:
+    """Whether the loop by itself makes another attempt after such a failure, corrected or not.
+
+    It says what `decide` does about a first failure whose answer had not begun; refused fields of
+    our own, which are left out of the next request, are not counted.
+    """
+    if classification.kind is ErrorKind.OUTPUT_LIMIT:
+        return True
+    asked = classification.retry_after
+    too_long = asked is not None and asked.seconds > policy.max_retry_after
+    return classification.is_transient and not too_long
+
+
 def _worth_keeping(
     failure: Failure, earlier: Sequence[Failure], budget: Budget, policy: Policy
 ) -> Keep | None:
@@ -162,6 +185,10 @@ def _correction(failure: Failure, earlier: Sequence[Failure]) -> Adjust | None:
         if is_lower and now.output_limit is None:
             reason = f"the endpoint takes at most {limit} output tokens"
             return Adjust(adjustments=replace(now, output_limit=limit), reason=reason)
+        if limit is None and (failure.output_limit or 0) > 1 and now.output_limit is None:
+            half = (failure.output_limit or 0) // 2
+            reason = f"the endpoint refuses the cap and names no other: half of it, {half} tokens"
+            return Adjust(adjustments=replace(now, output_limit=half), reason=reason)
     if kind is ErrorKind.INVALID_REQUEST and failure.facts is not None:
         return _without_refused_field(failure, failure.facts)
     if failure.cause is CutCause.MALFORMED and failure.tool_streaming:

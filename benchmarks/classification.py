@@ -69,7 +69,7 @@ PATHOLOGICAL: dict[str, object] = {
     "bytes": b"\xff" * LARGE,
     "a long message": json.dumps({"error": {"message": "x y " * (LARGE // 4)}}),
     "many details": json.dumps({"error": {"details": [{"message": "a b"}] * 50_000}}),
-    "many open texts": {key: '{"a":' + "[1," * 3_000 for key in ("message", "msg", "raw", "title")},
+    "many open texts": dict.fromkeys(("message", "msg", "raw", "title"), '{"a":' + "[1," * 3000),
     "a code of 5,000 digits": {"code": 10**5_000},
     "a cap of 5,000 digits": {"message": "max_tokens must be at most " + "9" * 5_000},
     "wide nesting": wide(5),

@@ -10,6 +10,7 @@ from rich.console import Console
 from agentcore.agent import Agent
 from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import Display
+from agentcore.cli.explain import explain
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.providers import PROVIDERS, ProviderAdapter
 from agentcore.run import RunResult
@@ -25,6 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(explain)
 
 _console = Console()
 _errors = Console(stderr=True)
