@@ -222,7 +222,7 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 _QUOTATION = re.compile(
-    r"(?P<owner>\b(?:message|msg|details?|reason|error|description|title)\W{0,6})?"
+    r"(?P<owner>\b(?:message|msg|details?|reason|error|description|title|[45][0-9]{2})\W{0,6})?"
     r"(?:\"[^\"\n]{80,}\"|“[^”]{60,}”|(?<=\s)'[^'\n]{120,}'(?=\W|\Z)|「[^」]{40,}」)",
     re.IGNORECASE,
 )
