@@ -67,7 +67,7 @@ def classify(facts: ErrorFacts, rules: Sequence[ErrorRule] = ()) -> Classificati
 
 
 def corrected_output_limit(facts: ErrorFacts) -> int | None:
-    """The cap in tokens that a refusal names as allowed, whatever its kind; None when it names none.
+    """The cap in tokens that a refusal names as allowed, whatever its kind; None without one.
 
     Reads what is left of the window beside the prompt, "can only afford N", "N > M", "must be ≤ N",
     "supports at most N" and the like; the first form that fits.

@@ -7,7 +7,10 @@ from email.utils import parsedate_to_datetime
 __all__ = ["parse_duration", "parse_http_date", "parse_number", "wait_in_text"]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = r"\d{1,12}(?:\.\d{1,12})?\s*(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
+_DURATION = (
+    r"\d{1,12}(?:\.\d{1,12})?\s*"
+    r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
+)
 # Not \b after the unit: OpenAI writes "6m0s".
 _DURATIONS = rf"(?:{_DURATION}(?![A-Za-z])\s*)+"
 _DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(ms|milli|s|m|h|d)", re.IGNORECASE)

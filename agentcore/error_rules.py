@@ -1,7 +1,7 @@
 """The table that names failures. One row, one reason; read from the top, the first that fits wins.
 
-Strengths ascend: *specific* structure, then *wording*, then the *default* of a status or an exception.
-Within a strength the order is that of consequence: what must not be retried stands first.
+Strengths ascend: *specific* structure, then *wording*, then the *default* of a status, a type or an
+exception. Within a strength the order is that of consequence: what must not be retried is first.
 """
 
 from dataclasses import dataclass
@@ -56,27 +56,76 @@ _K = ErrorKind
 _REFUSED = (400, 402, 403, 412, 413, 422, 429, 500, 502, 503)
 _THROTTLED = (403, 429, 503)
 _PER_DAY = (
-    r"(?:per|a|each|every)[ -](?:day|week|month)", r"\d /? ?(?:day|week|month)", r"/ ?(?:day|week|month)",
-    r"per 86400 ?s(?:econds)?", r"[a-z]{1,40}by(?:day|month)", r"(?:daily|weekly|monthly|annual|hourly)",
-    r"(?:rpd|tpd)", r"(?:free-models-)?per-day", r"hour quota", r"month_?ly_\w+", r"[57]-?h(?:our)?",
-    r"(?:usage|spending|spend|billing) (?:limit|cap|cycle)s?", r"每[日天周月]", r"[当今本][日天周月]",
-)  # fmt: skip
+    r"(?:per|a|each|every)[ -](?:day|week|month)",
+    r"\d /? ?(?:day|week|month)",
+    r"/ ?(?:day|week|month)",
+    r"per 86400 ?s(?:econds)?",
+    r"[a-z]{1,40}by(?:day|month)",
+    r"(?:daily|weekly|monthly|annual|hourly)",
+    r"(?:rpd|tpd)",
+    r"(?:free-models-)?per-day",
+    r"hour quota",
+    r"month_?ly_\w+",
+    r"[57]-?h(?:our)?",
+    r"(?:usage|spending|spend|billing) (?:limit|cap|cycle)s?",
+    r"每[日天周月]",
+    r"[当今本][日天周月]",
+)
 _TIMEOUT_ERRORS = (
-    "APITimeoutError", "ConnectTimeout", "ConnectionTimeout", "PoolTimeout", "ReadTimeout",
-    "ReadTimeoutError", "ConnectTimeoutError", "ServerTimeoutError", "SocketTimeoutError", "Timeout",
-    "TimeoutError", "TimeoutException", "WriteTimeout", "DeadlineExceeded", "GatewayTimeout",
-    "HeadersTimeoutError", "BodyTimeoutError",
-)  # fmt: skip
+    "APITimeoutError",
+    "ConnectTimeout",
+    "ConnectionTimeout",
+    "PoolTimeout",
+    "ReadTimeout",
+    "ReadTimeoutError",
+    "ConnectTimeoutError",
+    "ServerTimeoutError",
+    "SocketTimeoutError",
+    "Timeout",
+    "TimeoutError",
+    "TimeoutException",
+    "WriteTimeout",
+    "DeadlineExceeded",
+    "GatewayTimeout",
+    "HeadersTimeoutError",
+    "BodyTimeoutError",
+)
 _CONNECTION_ERRORS = (
-    "APIConnectionError", "BrokenPipeError", "BrokenResourceError", "ChunkedEncodingError",
-    "ClientConnectionError", "ClientConnectorError", "ClientOSError", "ClientPayloadError",
-    "ClosedResourceError", "ConnectError", "ConnectionAbortedError", "ConnectionClosedError",
-    "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "EndOfStream",
-    "EndpointConnectionError", "IncompleteRead", "LocalProtocolError", "NetworkError",
-    "NewConnectionError", "ProtocolError", "ProxyConnectionError", "ReadError", "RemoteProtocolError",
-    "ResponseStreamingError", "SSLEOFError", "SSLError", "SSLZeroReturnError",
-    "ServerDisconnectedError", "SocketError", "TransportError", "WriteError", "gaierror",
-)  # fmt: skip
+    "APIConnectionError",
+    "BrokenPipeError",
+    "BrokenResourceError",
+    "ChunkedEncodingError",
+    "ClientConnectionError",
+    "ClientConnectorError",
+    "ClientOSError",
+    "ClientPayloadError",
+    "ClosedResourceError",
+    "ConnectError",
+    "ConnectionAbortedError",
+    "ConnectionClosedError",
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "ConnectionResetError",
+    "EndOfStream",
+    "EndpointConnectionError",
+    "IncompleteRead",
+    "LocalProtocolError",
+    "NetworkError",
+    "NewConnectionError",
+    "ProtocolError",
+    "ProxyConnectionError",
+    "ReadError",
+    "RemoteProtocolError",
+    "ResponseStreamingError",
+    "SSLEOFError",
+    "SSLError",
+    "SSLZeroReturnError",
+    "ServerDisconnectedError",
+    "SocketError",
+    "TransportError",
+    "WriteError",
+    "gaierror",
+)
 
 ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
     # === specific: structure with one meaning ================================================
@@ -162,10 +211,14 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"max_?(?:output_|completion_|new_)?tokens\W+(?:is )?too (?:large|high|big)",
             r"max_?(?:output_|completion_|new_)?tokens\W+\d{1,12} > \d{1,12}",
             r"(?:max_?(?:output_|completion_|new_)?tokens|maxOutputTokens)\b.{0,60}?"
-            r"(?:at most|<=|≤|less than or equal to|(?:must )?not exceed|cannot exceed|不能超过) ?\d{1,12}",
-            r"(?:range of |invalid )max_?(?:output_|completion_)?tokens\b.{0,40}?\[?\d{1,12}, ?\d{1,12}",
-            r"max_?(?:output_?|completion_?)?tokens\b.{0,60}?(?:between|range(?: is)?(?: from)?|from) \W?\d{1,12}",
-            r"max_?(?:output_?|completion_?)?tokens(?:=\d{1,12})? (?:cannot|must not|can't) be (?:greater|larger|more) than",
+            r"(?:at most|<=|≤|less than or equal to|(?:must )?not exceed|cannot exceed|不能超过)"
+            r" ?\d{1,12}",
+            r"(?:range of |invalid )max_?(?:output_|completion_)?tokens\b.{0,40}?"
+            r"\[?\d{1,12}, ?\d{1,12}",
+            r"max_?(?:output_?|completion_?)?tokens\b.{0,60}?(?:between|range(?: is)?(?: from)?"
+            r"|from) \W?\d{1,12}",
+            r"max_?(?:output_?|completion_?)?tokens(?:=\d{1,12})? (?:cannot|must not|can't) be "
+            r"(?:greater|larger|more) than",
             r"supports at most \d{1,12} (?:completion|output) tokens",
         ),
         vetoes=(r"required key",),
@@ -311,7 +364,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             form
             for window in (r"(?:daily|monthly|weekly|per[- ]day|per[- ]month|hour(?:ly)?)",)
             for form in (
-                rf"{window}[\w ,\-]{{0,40}}(?:limit|quota|cap|allocation|allowance|credits?|usage|requests)",
+                rf"{window}[\w ,\-]{{0,40}}(?:limit|quota|cap|allocation|allowance|credits?|usage"
+                rf"|requests)",
                 rf"(?:limit|quota|cap|allocation|allowance|credits?)[\w ,\-(]{{0,40}}{window}",
             )
         ),
@@ -658,21 +712,34 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"out of credits?",
             r"(?:run|ran) out of (?:\w+ ){0,2}(?:credits?|funds|quota|tokens)",
             r"no (?:credits?|balance) (?:left|remaining)",
-            r"(?:add|purchase|buy|top[- ]?up|recharge)(?: \w+){0,3} (?:credits?|balance|funds|account)",
-            r"(?:free|trial|included|remaining)(?: \w+){0,3} (?:quota|credits?|allocation|tier)(?: \w+){0,4} (?:exhausted|exceeded|used up|expired|ended)",
-            r"(?:quota|credits?|balance|allowance)(?: \w+){0,3} (?:(?:is|are|been) )?(?:exhausted|used up|depleted|insufficient)",
+            r"(?:add|purchase|buy|top[- ]?up|recharge)(?: \w+){0,3} (?:credits?|balance|funds"
+            r"|account)",
+            r"(?:free|trial|included|remaining)(?: \w+){0,3} (?:quota|credits?|allocation|tier)"
+            r"(?: \w+){0,4} (?:exhausted|exceeded|used up|expired|ended)",
+            r"(?:quota|credits?|balance|allowance)(?: \w+){0,3} (?:(?:is|are|been) )?(?:exhausted"
+            r"|used up|depleted|insufficient)",
             r"used up your (?:\w+ ){0,3}(?:quota|credits?|allocation|allowance)",
-            r"(?:spend(?:ing)?|budget|billing|usage|key|inference|plan) (?:limit|cap|quota)s?(?: \w+){0,3} (?:exceeded|reached|hit)",
-            r"(?:reached|exceeded|hit)(?: \w+){0,4} (?:spend(?:ing)?|budget|billing|usage|inference|plan|key) (?:limit|cap|quota)s?",
+            r"(?:spend(?:ing)?|budget|billing|usage|key|inference|plan) (?:limit|cap|quota)s?(?:"
+            r" \w+){0,3} (?:exceeded|reached|hit)",
+            r"(?:reached|exceeded|hit)(?: \w+){0,4} (?:spend(?:ing)?|budget|billing|usage"
+            r"|inference|plan|key) (?:limit|cap|quota)s?",
             r"regain access",
-            r"(?:usage|session|weekly|hourly|5[- ]hours?|five[- ]hour|daily|monthly|plan|request) (?:limit|quota|allowance)s?(?: \w+){0,2} (?:reached|exceeded|exhausted|hit)",
-            r"(?:premium|free) (?:request|model|tier|usage)s?(?: \w+){0,3} (?:allowance|quota|exhausted|exceeded|reached)",
+            r"(?:usage|session|weekly|hourly|5[- ]hours?|five[- ]hour|daily|monthly|plan|request)"
+            r" (?:limit|quota|allowance)s?(?: \w+){0,2} (?:reached|exceeded|exhausted|hit)",
+            r"(?:premium|free) (?:request|model|tier|usage)s?(?: \w+){0,3} (?:allowance|quota"
+            r"|exhausted|exceeded|reached)",
             r"(?:exceeded|reached|hit|used)(?: \w+){0,5} (?:allowance|premium requests?)",
-            r"(?:not enough|no|insufficient|zero|lack of|without) (?:\w+ ){0,2}(?:credits?|balance|funds|quota|tokens left)",
-            r"(?:quota|credits?|balance|额度|余额) (?:is |are )?(?:not enough|too low|insufficient|required|empty|zero)",
-            r"(?:no|without an?|inactive|expired|requires? an?) (?:\w+ )?(?:subscription|paid plan|plan)",
-            r"(?:paid|higher|pro|premium) (?:plan|tier|subscription|account)s? (?:is |are )?(?:required|only|needed)",
-            r"(?:exhausted|depleted|spent|used up) (?:all )?(?:\w+ ){0,3}(?:credits?|quota|balance|allowance|tokens)", r"used all (?:\w+ ){0,3}(?:credits?|quota)",
+            r"(?:not enough|no|insufficient|zero|lack of|without) (?:\w+ ){0,2}(?:credits?"
+            r"|balance|funds|quota|tokens left)",
+            r"(?:quota|credits?|balance|额度|余额) (?:is |are )?(?:not enough|too low|insufficient"
+            r"|required|empty|zero)",
+            r"(?:no|without an?|inactive|expired|requires? an?) (?:\w+ )?(?:subscription|paid"
+            r" plan|plan)",
+            r"(?:paid|higher|pro|premium) (?:plan|tier|subscription|account)s? (?:is |are )?"
+            r"(?:required|only|needed)",
+            r"(?:exhausted|depleted|spent|used up) (?:all )?(?:\w+ ){0,3}(?:credits?|quota"
+            r"|balance|allowance|tokens)",
+            r"used all (?:\w+ ){0,3}(?:credits?|quota)",
             r"(?:individual|organization|team|personal) quota",
             r"extra usage",
             r"limit(?:s)? will (?:be )?reset",
@@ -702,7 +769,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"配额(?:已)?(?:不足|用尽|用完|耗尽|超)",
             r"(?:账户|帐户|账号)(?:已)?欠费",
             r"请充值",
-            r"升级账户",
             r"套餐",
             r"资源包",
             r"残高|クレジットが不足",
@@ -715,7 +781,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"credentials",
             r"(?:tpm|rpm|qps)",
             r"quota ?increase",
-            r"负载已饱和，请稍后再试$",
         ),
         sources=("OpenAI", "Anthropic", "OpenRouter", "DeepSeek", "one-api", "Hugging Face"),
     ),
@@ -727,23 +792,32 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         phrases=(
             r"maximum context length",
             r"max(?:imum)? context (?:size|window|tokens)",
-            r"(?:prompt|input|request|conversation|context|messages?) (?:\w+ ){0,4}(?:is |are )?too long",
-            r"exceeds? (?:the |this |its )?(?:\w+(?:'s)? ){0,3}context(?: length| size| window| limit)?",
-            r"(?:longer|larger|greater) than (?:the |this )?(?:\w+(?:'s)? ){0,3}context (?:length|size|window)",
+            r"(?:prompt|input|request|conversation|context|messages?) (?:\w+ ){0,4}(?:is |are"
+            r" )?too long",
+            r"exceeds? (?:the |this |its )?(?:\w+(?:'s)? ){0,3}context(?: length| size| window|"
+            r" limit)?",
+            r"(?:longer|larger|greater) than (?:the |this )?(?:\w+(?:'s)? ){0,3}context (?:length"
+            r"|size|window)",
             r"context (?:window|length|size|limit) (?:\w+ ){0,3}exceeded",
             r"context (?:the )?overflows?",
             r"range of input length should be",
             r"(?:prompt|输入|上下文)\W?超长",
-            r"(?:input|prompt|request body)(?: \w+){0,3} (?:exceeds?|exceeded)(?: \w+){0,6} tokens?",
-            r"(?:input|prompt) tokens? (?:count )?(?:\(?\d{1,12}\)? )?exceeds?(?: the)? (?:max\w*|limit|configured|model)",
+            r"(?:input|prompt|request body)(?: \w+){0,3} (?:exceeds?|exceeded)(?: \w+){0,6}"
+            r" tokens?",
+            r"(?:input|prompt) tokens? (?:count )?(?:\(?\d{1,12}\)? )?exceeds?(?: the)? (?:max\w*"
+            r"|limit|configured|model)",
             r"too many (?:input |prompt )?tokens",
             r"token limit(?: exceeded)?",
-            r"tokens? (?:count )?(?:of )?(?:\(?\d{1,12}\)? )?(?:exceed(?:s|ed)?|is (?:greater|larger|longer) than)",
+            r"tokens? (?:count )?(?:of )?(?:\(?\d{1,12}\)? )?(?:exceed(?:s|ed)?|is (?:greater"
+            r"|larger|longer) than)",
             r"prompt token count",
             r"(?:`?inputs?`?|prompt) must have (?:less|fewer) than \d{1,12} tokens",
-            r"exceed(?:s|ed)? (?:the )?(?:\w+ ){0,3}(?:max(?:imum)?|limit|number)(?: \w+){0,3} (?:of )?(?:input |prompt )?tokens",
-            r"exceed(?:s|ed)? (?:the )?(?:\w+ ){0,2}(?:token|input|prompt|n_ctx) ?(?:limit|length|size)?",
-            r"(?:prompt|input|conversation|context|history)(?: \w+){0,3} (?:too (?:large|big|long)|overflow\w*|does not fit)",
+            r"exceed(?:s|ed)? (?:the )?(?:\w+ ){0,3}(?:max(?:imum)?|limit|number)(?: \w+){0,3} "
+            r"(?:of )?(?:input |prompt )?tokens",
+            r"exceed(?:s|ed)? (?:the )?(?:\w+ ){0,2}(?:token|input|prompt|n_ctx) ?(?:limit|length"
+            r"|size)?",
+            r"(?:prompt|input|conversation|context|history)(?: \w+){0,3} (?:too (?:large|big"
+            r"|long)|overflow\w*|does not fit)",
             r"long context (?:beta|requests?)",
             r"kv[ _-]cache (?:is )?full",
             r"n_ctx",
@@ -775,7 +849,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         why="the cap that we sent is what is refused",
         statuses=(400, 402, 422),
         phrases=(
-            r"max_?(?:output_|completion_|new_)?tokens\b.{0,60}?(?:too (?:large|high|big)|exceeds?|exceeded|greater than|larger than|out of range)",
+            r"max_?(?:output_|completion_|new_)?tokens\b.{0,60}?(?:too (?:large|high|big)"
+            r"|exceeds?|exceeded|greater than|larger than|out of range)",
             r"fewer max_tokens",
             r"(?:lower|reduce|decrease) (?:the )?max_?(?:output_|completion_)?tokens",
             r"(?:output|completion) token (?:limit|count).{0,40}?exceed",
@@ -793,7 +868,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"considered high risk",
             r"content exists risk",
             r"risk control",
-            r"(?:prompt|request|input|content|output|response)s? (?:was |were |has been |is )?(?:\w+ )?(?:flagged|filtered|moderated)",
+            r"(?:prompt|request|input|content|output|response)s? (?:was |were |has been |is )?"
+            r"(?:\w+ )?(?:flagged|filtered|moderated)",
             r"(?:appears|seems) to violate",
             r"acceptable use",
             r"usage polic\w+",
@@ -803,11 +879,13 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"copyright\w*",
             r"recitation",
             r"trust (?:and|&) safety",
-            r"violat\w+ (?:\w+ ){0,4}(?:usage|content|safety|acceptable use|terms|polic)\w*(?: \w+)?",
+            r"violat\w+ (?:\w+ ){0,4}(?:usage|content|safety|acceptable use|terms|polic)\w*(?:"
+            r" \w+)?",
             r"safety (?:system|filter|settings|check|reasons?|guidelines?)",
             r"SAFETY_CHECK_TYPE\w*",
             r"safety",
-            r"(?:flagged|blocked|rejected|refused)(?: \w+){0,5} (?:moderation|safety|policy|inappropriate|harmful|sensitive)\w*",
+            r"(?:flagged|blocked|rejected|refused)(?: \w+){0,5} (?:moderation|safety|policy"
+            r"|inappropriate|harmful|sensitive)\w*",
             r"moderation",
             r"inappropriate content",
             r"(?:harmful|sensitive|prohibited|unsafe) (?:content|words?|information|material)",
@@ -815,7 +893,10 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"prohibited_content",
             r"stop_reason\W+refusal",
             r"guardrail\w*",
-            r"blocked prompt", r"blocked\W{1,3}(?:prompt|response|content)", r"[a-z_]{0,30}prohibited_?content", r"blocked_?reason\w*",
+            r"blocked prompt",
+            r"blocked\W{1,3}(?:prompt|response|content)",
+            r"[a-z_]{0,30}prohibited_?content",
+            r"blocked_?reason\w*",
             r"responsible ai",
             r"jailbreak",
             r"data may contain inappropriate",
@@ -837,8 +918,11 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_WORDING,
         why="the key, the account, the region or a permission is refused in words",
         phrases=(
-            r"(?:invalid|incorrect|missing|wrong|no|bad|expired|revoked|disabled)(?: or \w+)? (?:\w+ ){0,2}(?:api[ _-]?key|access token|auth\w* token|credentials?|bearer token|x-api-key)",
-            r"[a-z_]{0,40}api[ _-]?key(?: \S+){0,6} (?:invalid|incorrect|missing|expired|revoked|disabled|not (?:valid|found|provided|set))",
+            r"(?:invalid|incorrect|missing|wrong|no|bad|expired|revoked|disabled)(?: or \w+)? "
+            r"(?:\w+ ){0,2}(?:api[ _-]?key|access token|auth\w* token|credentials?|bearer token"
+            r"|x-api-key)",
+            r"[a-z_]{0,40}api[ _-]?key(?: \S+){0,6} (?:invalid|incorrect|missing|expired|revoked"
+            r"|disabled|not (?:valid|found|provided|set))",
             r"authenticat\w+ (?:fails?|failed|error|required|is required)",
             r"unauthori[sz]ed",
             r"unauthenticated",
@@ -849,10 +933,16 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"access (?:\w+ ){0,5}denied",
             r"not (?:authorized|allowed|permitted) to",
             r"do(?:es)? not have (?:\w+ ){0,2}(?:access|permission)s?(?! to it)",
-            r"request not allowed", r"access (?:\w+ ){0,3}(?:terminated|revoked|suspended)", r"community guidelines", r"(?:token|credentials?|secret)s? (?:is |are )?(?:not set|undefined|not configured|missing)",
+            r"request not allowed",
+            r"access (?:\w+ ){0,3}(?:terminated|revoked|suspended)",
+            r"community guidelines",
+            r"(?:token|credentials?|secret)s? (?:is |are )?(?:not set|undefined|not configured"
+            r"|missing)",
             r"forbidden",
-            r"(?:country|region|territory|location)(?: \w+){0,4} (?:not (?:supported|available|allowed)|unsupported)",
-            r"(?:not supported|not available|unsupported)(?: \w+){0,4} (?:country|region|territory|location)",
+            r"(?:country|region|territory|location)(?: \w+){0,4} (?:not (?:supported|available"
+            r"|allowed)|unsupported)",
+            r"(?:not supported|not available|unsupported)(?: \w+){0,4} (?:country|region"
+            r"|territory|location)",
             r"account (?:\w+ ){0,4}(?:suspended|deactivated|disabled|banned|locked|terminated)",
             r"(?:organi[sz]ation|user)(?: \w+){0,3} (?:disabled|deactivated|suspended|restricted)",
             r"(?:you have been|why have i been|request) blocked",
@@ -860,11 +950,15 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"cloudflare(?: \w+){0,4} (?:block|challenge|captcha)\w*",
             r"captcha",
             r"ip (?:address )?(?:\S+ )?(?:is )?(?:not allowed|blocked|not whitelisted)",
-            r"(?:refresh|oauth|session) token(?: \w+){0,4} (?:invalid|expired|revoked|not found|failed)",
+            r"(?:refresh|oauth|session) token(?: \w+){0,4} (?:invalid|expired|revoked|not found"
+            r"|failed)",
             r"token refresh failed",
-            r"(?:could not|unable to|failed to) (?:load|locate|find|get|obtain|refresh|retrieve)(?: \w+){0,3} (?:credentials?|tokens?|api[ _-]?key)",
-            r"(?:only|not) (?:be )?(?:authorized|allowed|available|valid|intended|supported)(?: \w+){0,4} (?:client|claude code|coding agents?|official|application|use with)",
-            r"(?:client|application|user[- ]agent)(?: \S+){0,4} (?:not (?:supported|allowed|authorized)|blocked|unsupported|refused)",
+            r"(?:could not|unable to|failed to) (?:load|locate|find|get|obtain|refresh|retrieve)"
+            r"(?: \w+){0,3} (?:credentials?|tokens?|api[ _-]?key)",
+            r"(?:only|not) (?:be )?(?:authorized|allowed|available|valid|intended|supported)(?:"
+            r" \w+){0,4} (?:client|claude code|coding agents?|official|application|use with)",
+            r"(?:client|application|user[- ]agent)(?: \S+){0,4} (?:not (?:supported|allowed"
+            r"|authorized)|blocked|unsupported|refused)",
             r"re-?authenticat\w+",
             r"log ?in again",
             r"sign in again",
@@ -916,7 +1010,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"invalid schema",
             r"unsupported (?:parameter|value|field)",
             r"unknown (?:name|parameter|field|argument)",
-            r"(?:unrecognized|unexpected|unknown) (?:request )?(?:argument|keyword|field|parameter)",
+            r"(?:unrecognized|unexpected|unknown) (?:request )?(?:argument|keyword|field"
+            r"|parameter)",
             r"field required",
             r"extra inputs are not permitted",
             r"additional properties",
@@ -930,9 +1025,11 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"must (?:alternate|be passed back|start with|end with|contain|be one of|have a)",
             r"roles? must",
             r"signature (?:in|field|is)",
-            r"does not support (?:assistant|system|tool|image|vision|function|parameters?|temperature|reasoning)\w*",
+            r"does not support (?:assistant|system|tool|image|vision|function|parameters?"
+            r"|temperature|reasoning)\w*",
             r"(?:is|are) not supported (?:with|by|for|in) this (?:model|api|endpoint)",
-            r"invalid (?:type|value|enum|role|format|image|base64|argument|parameter|function|tool|message)\w*",
+            r"invalid (?:type|value|enum|role|format|image|base64|argument|parameter|function"
+            r"|tool|message)\w*",
             r"expected (?:a|an|one of) \S+,? (?:but )?got",
             r"could not parse (?:the )?(?:json|request)",
             r"cannot (?:be|have) (?:both|empty)",
@@ -960,8 +1057,11 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"no endpoints? found",
             r"no allowed providers",
             r"no (?:available )?channels?(?: available)? for",
-            r"(?:model|deployment|endpoint|engine|function|route|resource|url|page)s?(?: \S+){0,6} (?:not found|does ?n[o']t exist|not exist|is not (?:available|supported|found)|unavailable|deprecated|retired|decommissioned|no longer)",
-            r"(?:unknown|no such|invalid|unsupported|unrecognized) (?:model|deployment|endpoint|engine)",
+            r"(?:model|deployment|endpoint|engine|function|route|resource|url|page)s?(?:"
+            r" \S+){0,6} (?:not found|does ?n[o']t exist|not exist|is not (?:available|supported"
+            r"|found)|unavailable|deprecated|retired|decommissioned|no longer)",
+            r"(?:unknown|no such|invalid|unsupported|unrecognized) (?:model|deployment|endpoint"
+            r"|engine)",
             r"model_not_found",
             r"not found for account",
             r"not a valid model",
@@ -993,8 +1093,10 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"request (?:entity |body |payload )?(?:is )?too large",
             r"payload too large",
             r"body (?:exceeded|exceeds|too large)",
-            r"exceeds? (?:the )?(?:maximum |max )?(?:allowed )?(?:number of bytes|size|request size|payload size)",
-            r"(?:image|file|attachment)s?(?: \w+){0,5} (?:exceeds?|too (?:large|big)|larger)(?: \w+){0,6}",
+            r"exceeds? (?:the )?(?:maximum |max )?(?:allowed )?(?:number of bytes|size|request"
+            r" size|payload size)",
+            r"(?:image|file|attachment)s?(?: \w+){0,5} (?:exceeds?|too (?:large|big)|larger)(?:"
+            r" \w+){0,6}",
             r"length limit exceeded",
             r"maximum (?:allowed )?(?:size|bytes)",
             r"content too large",
@@ -1013,8 +1115,10 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"over[- ]?load(?:ed)?",
             r"(?:at|over|out of|insufficient|no|limited|exceeded) (?:\w+ )?capacity",
             r"capacity (?:\w+ )?(?:constraints?|limit|exceeded|issues?)",
-            r"no (?:available |free |healthy )?(?:slots?|workers?|instances?|upstreams?|replicas?|gpus?)(?: available)?",
-            r"(?:server|service|model|system|llm|upstream)s? (?:is |are )?(?:currently |too |temporarily |very )*busy",
+            r"no (?:available |free |healthy )?(?:slots?|workers?|instances?|upstreams?|replicas?"
+            r"|gpus?)(?: available)?",
+            r"(?:server|service|model|system|llm|upstream)s? (?:is |are )?(?:currently |too "
+            r"|temporarily |very )*busy",
             r"high (?:demand|traffic|load)",
             r"heavy (?:load|traffic)",
             r"(?:is |are )?unable to handle",
@@ -1037,7 +1141,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"混雑",
             r"サーバーが?混",
         ),
-        vetoes=(r"method overload", r"rate limit (?:reached|exceeded) for", r"升级账户"),
+        vetoes=(r"method overload", r"rate limit (?:reached|exceeded) for"),
         sources=("Anthropic", "OpenAI", "Ollama", "NVIDIA", "Hugging Face", "new-api"),
     ),
     ErrorRule(
@@ -1088,7 +1192,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"etimedout",
             r"response stalled",
             r"stalled",
-            r"no (?:response|data|chunks?|events?|tokens?|activity|output) (?:\w+ ){0,3}(?:for|within|after|in) \d{1,12}",
+            r"no (?:response|data|chunks?|events?|tokens?|activity|output) (?:\w+ ){0,3}(?:for"
+            r"|within|after|in) \d{1,12}",
             r"context canceled",
             r"idle (?:for|limit|time)",
             r"took too long",
@@ -1109,11 +1214,15 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_WORDING,
         why="the answer just ended",
         phrases=(
-            r"(?:before|without|no|missing)(?: an?| any| the)? (?:\w+ )?(?:finish_?reason|terminal (?:chunk|event)|message_stop|\[done\]|completed? event|response\.completed)",
-            r"(?:stream|response|output)(?: \w+){0,3} (?:ended|closed|finished|stopped) (?:before|without|early|unexpectedly|prematurely)",
+            r"(?:before|without|no|missing)(?: an?| any| the)? (?:\w+ )?(?:finish_?reason"
+            r"|terminal (?:chunk|event)|message_stop|\[done\]|completed? event"
+            r"|response\.completed)",
+            r"(?:stream|response|output)(?: \w+){0,3} (?:ended|closed|finished|stopped) (?:before"
+            r"|without|early|unexpectedly|prematurely)",
             r"finish_?reason\W+(?:length|max_tokens)",
             r"stop_reason\W+max_tokens",
-            r"(?:truncated|cut off|incomplete)(?: \w+){0,3} (?:response|output|stream|tool call|arguments|json|answer)?",
+            r"(?:truncated|cut off|incomplete)(?: \w+){0,3} (?:response|output|stream|tool call"
+            r"|arguments|json|answer)?",
             r"ends? abruptly",
             r"zero content deltas",
             r"reached (?:the )?max(?:imum)? (?:output )?tokens",
@@ -1127,8 +1236,10 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_WORDING,
         why="a hop lost its connection, or never had it, and says so in words",
         phrases=(
-            r"network (?:connection lost|error|failure|failed|is unreachable|changed|request failed)",
-            r"connection(?: \w+){0,2} (?:lost|reset|refused|closed|aborted|terminated|dropped|interrupted|failed|broken|termination|error)",
+            r"network (?:connection lost|error|failure|failed|is unreachable|changed|request"
+            r" failed)",
+            r"connection(?: \w+){0,2} (?:lost|reset|refused|closed|aborted|terminated|dropped"
+            r"|interrupted|failed|broken|termination|error)",
             r"(?:closed|reset|lost|dropped) (?:the )?connection",
             r"socket (?:hang up|closed|error|connection)",
             r"incomplete chunked read",
@@ -1144,16 +1255,19 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"eof(?: occurred)?",
             r"premature(?:ly)? (?:close|closed|end\w*)",
             r"connection pool",
-            r"stream (?:was )?(?:reset|not closed cleanly|disconnected|closed|interrupted|aborted)(?! before a finish)",
+            r"stream (?:was )?(?:reset|not closed cleanly|disconnected|closed|interrupted"
+            r"|aborted)(?! before a finish)",
             r"fetch failed",
             r"failed to fetch",
-            r"(?:getaddrinfo|name or service|temporary failure in name|nodename|enotfound|eai_again|dns)(?: \w+){0,5}",
+            r"(?:getaddrinfo|name or service|temporary failure in name|nodename|enotfound"
+            r"|eai_again|dns)(?: \w+){0,5}",
             r"cannot connect to",
             r"(?:unable|failed) to (?:connect|establish|reach)",
             r"no route to host",
             r"websocket (?:closed|error|connection)\W?\d*",
             r"other side closed",
-            r"error (?:sending|receiving|reading)(?: \w+){0,3} (?:request|body|response|chunk|stream|connection)",
+            r"error (?:sending|receiving|reading)(?: \w+){0,3} (?:request|body|response|chunk"
+            r"|stream|connection)",
             r"error decoding response body",
             r"(?:h2|http2?|http/2) protocol error",
             r"nghttp2_\w+",
@@ -1214,7 +1328,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"eof while parsing",
             r"expecting (?:value|',' delimiter)",
             r"not valid json",
-            r"(?:invalid|incomplete|malformed|partial|unparsable) (?:tool |function )?(?:json|arguments|call)",
+            r"(?:invalid|incomplete|malformed|partial|unparsable) (?:tool |function )?(?:json"
+            r"|arguments|call)",
             r"could ?n[o']t be parsed",
             r"failed to parse",
             r"json\w* ?(?:parse|decode)? ?error",
@@ -1242,7 +1357,9 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"json(?:\.decoder\.)?(?: ?decode)? ?error\w*",
             r"could not be parsed",
             r"cuda (?:error|out of memory)",
-            r"out of memory", r"no space left", r"disk (?:storage|free|space|full|quota)\w*",
+            r"out of memory",
+            r"no space left",
+            r"disk (?:storage|free|space|full|quota)\w*",
             r"something went wrong",
             r"invalid (?:content|chunk|stream)",
             r"empty response",

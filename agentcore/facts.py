@@ -180,9 +180,11 @@ def facts_of_report(
     """
     return _facts_of_layers(
         # A class name is told here as a code is: "openai.RateLimitError".
-        (Layer(reasons=((exception or "").rpartition(".")[2].lower(),)),)
-        + read_layers(message)
-        + read_layers(body),
+        (
+            Layer(reasons=((exception or "").rpartition(".")[2].lower(),)),
+            *read_layers(message),
+            *read_layers(body),
+        ),
         surface=surface,
         status=status,
         headers=_relevant(headers or {}),
@@ -213,7 +215,9 @@ def _facts_of_layers(
         type=next((layer.type for layer in layers if layer.type), None),
         param=next((layer.param for layer in layers if layer.param), None),
         message=messages[0] if messages else "",
-        reasons=tuple(dict.fromkeys(reason for layer in layers for reason in layer.reasons if reason)),
+        reasons=tuple(
+            dict.fromkeys(reason for layer in layers for reason in layer.reasons if reason)
+        ),
         messages=messages,
         headers=headers,
         exceptions=exceptions + tuple(name for one in outermost_first for name in one.exceptions),

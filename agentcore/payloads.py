@@ -16,17 +16,17 @@ from agentcore.durations import parse_duration, parse_number
 
 __all__ = ["MAX_LAYERS", "MAX_TEXT_CHARACTERS", "Layer", "is_word", "read_layers", "shortened"]
 
-MAX_TEXT_CHARACTERS = 2_048
+MAX_TEXT_CHARACTERS = 1_536
 """How much of any one text is read: three quarters from its front, where bodies give their reason,
 the rest from its end, where tracebacks do. A proxy's HTML page may be 1 MB."""
 
 MAX_JSON_CHARACTERS = 8_192
 """How much of a text is parsed as JSON; of a longer one, the members that begin before."""
 
-MAX_REPR_CHARACTERS = 3_072
+MAX_REPR_CHARACTERS = 2_048
 """The same for a Python `repr`, which takes longer to read."""
 
-MAX_ALL_CHARACTERS = 24_576
+MAX_ALL_CHARACTERS = 16_384
 """How much of all texts of one payload is read."""
 
 MAX_LAYERS = 64
@@ -74,8 +74,8 @@ _DELAY_KEYS = (
 _INNER_KEYS = (
     "error", "errors", "base_resp", "metadata", "headers", "raw", "details", "detail", "violations",
     "body", "response", "innererror", "inner_error", "cause", "choices", "promptFeedback", "param",
-    "code", "Error", "header", "data", "responseBody", "response_body", "responseHeaders", "lastError",
-    "incomplete_details", *_TEXT_KEYS,
+    "code", "Error", "header", "data", "responseBody", "response_body", "responseHeaders",
+    "lastError", "incomplete_details", *_TEXT_KEYS,
 )  # fmt: skip
 _CLASS = re.compile(
     r"(?<![\w.])(?:[A-Za-z_]\w{0,40}\.){0,8}[A-Z]\w{0,60}?(?:Error|Exception|Timeout|Exhausted)\b"

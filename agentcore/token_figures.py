@@ -32,14 +32,15 @@ _FORMS: Final = tuple(
     for form in (
         r"(?P<prompt>N) \+ N > (?P<window>N)",
         r"maximum context length (?:is|of) (?P<window>N).{0,90}?"
-        r"\((?P<prompt>N) (?:tokens )?(?:in|of|from) (?:the |your )?(?:messages|text input|input|prompt)",
+        r"\((?P<prompt>N) (?:tokens )?(?:in|of|from) (?:the |your )?"
+        r"(?:messages|text input|input|prompt)",
         r"must be <= (?P<window>N)\. Given: (?P<prompt>N)",
         r"maximum context length is (?P<window>N).{0,60}?(?:has|contains?|with) (?:at least )?"
         r"(?P<prompt>N) (?:input|prompt)? ?tokens",
-        r"maximum context length is (?P<window>N).{0,60}?(?:resulted in|requested) (?P<prompt>N) tokens"
-        r"(?! \()",
-        r"(?:input|request|prompt) \((?P<prompt>N) tokens\).{0,80}?(?:context (?:length|size|window))"
-        r".{0,10}?\((?P<window>N) tokens\)",
+        r"maximum context length is (?P<window>N).{0,60}?(?:resulted in|requested) (?P<prompt>N) "
+        r"tokens(?! \()",
+        r"(?:input|request|prompt) \((?P<prompt>N) tokens\).{0,80}?context "
+        r"(?:length|size|window).{0,10}?\((?P<window>N) tokens\)",
         r"prompt is too long: (?P<prompt>N) tokens > (?P<window>N)",
         r"input token count(?: of)? \(?(?P<prompt>N)\)? exceeds.{0,60}?\(?(?P<window>N)\)?",
     )
@@ -50,13 +51,17 @@ _CAP_FORMS: Final = tuple(
     for form in (
         r"can only afford N",
         r"max\w*tokens\W+[\d,_]{1,20} > N",
-        r"max\w{0,20}tokens.{0,60}? to N(?= \(exclusive\))",
-        r"(?:at most|less than or equal to|cannot exceed|must not exceed|not exceed|<=|≤|不能超过|不超过) ?N",
+        r"(?:at most|less than or equal to|cannot exceed|must not exceed|not exceed|<=|≤) ?N",
+        r"(?:不能超过|不超过) ?N",
         r"(?:range|between|in) (?:of )?\[?\(?\s*\d{1,12}\s*(?:,|and|to|-|~)\s*N",
         r"max\w*(?: \w+){0,7}? (?:is|of|:) N",
         r"(?:limit|maximum)(?: is| of|:)? N",
     )
 )
+
+
+# Google counts from 1 (inclusive) to a figure that is itself too large.
+_EXCLUSIVE: Final = re.compile(rf"tokens.{{0,60}}? to (?P<cap>{_N}) \(exclusive\)", re.IGNORECASE)
 
 
 def read_figures(text: str) -> TokenFigures | None:
@@ -78,6 +83,8 @@ def read_cap(text: str) -> int | None:
     figures = read_figures(text)
     if figures is not None:
         return figures.room if figures.room > 0 else None
+    if match := _EXCLUSIVE.search(text):
+        return _int(match["cap"]) - 1 or None
     for form in _CAP_FORMS:
         if match := form.search(text):
             cap = _int(match["cap"])

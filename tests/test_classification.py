@@ -333,7 +333,7 @@ def test_case_space_and_an_id_never_change_the_kind(
         "failed_generation: 'invalid api key'",
         "```\nNetwork connection lost.\n```",
         f'I cannot go on from "{"the context window is exceeded " * 4}"',
-        "“人工智能 insufficient balance 余额不足 and a long quotation that a user wrote in some text”",
+        "“人工智能 insufficient balance 余额不足 and a long quotation that a user wrote”",
     ],
 )
 def test_what_is_quoted_is_no_wording(quotation: str) -> None:

@@ -1,8 +1,8 @@
 """The score on real errors: by kind, overall, and for the third that no rule was written from.
 
 A kind is right when it is the row's `category` or one of its `also`. A decision is right when it is
-the row's `retryable`; either is where `also` holds kinds that are handled differently; rows that are
-labelled `unknown` are left out. A permanent error that would be retried is counted apart.
+the row's `retryable`; either is where `also` holds kinds that are handled differently. Rows that
+are labelled `unknown` are left out of it. A permanent error that would be retried counts apart.
 """
 
 import json
@@ -79,7 +79,8 @@ class Score:
         return "\n".join(
             [
                 f"kind {self.kinds}/{self.rows} = {self.kinds / self.rows:.1%}, "
-                f"hard {self.hard_kinds}/{self.hard_rows} = {self.hard_kinds / self.hard_rows:.1%}, "
+                f"hard {self.hard_kinds}/{self.hard_rows} = "
+                f"{self.hard_kinds / self.hard_rows:.1%}, "
                 f"decision {self.decisions}/{self.decided} = {self.decisions / self.decided:.1%}, "
                 f"permanent and retried {self.permanent_retried}",
                 ", ".join(kinds),

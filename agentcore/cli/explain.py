@@ -25,7 +25,7 @@ _WHY = {rule.name: rule.why for rule in ERROR_RULES}
 _DOES = {
     ErrorKind.CONNECTION: "try again after a wait, on a fresh connection",
     ErrorKind.OVERLOADED: "try again after a longer wait",
-    ErrorKind.TRUNCATED: "never run the cut call; ask again, or keep what arrived and go on from it",
+    ErrorKind.TRUNCATED: "ask again, or go on from what arrived; a cut call is never run",
     ErrorKind.UNKNOWN: "try again after a wait; inside a stream, once without streaming",
     ErrorKind.QUOTA: "stop: no wait brings back credit",
     ErrorKind.AUTH: "stop: the key, the account or the permission has to change",
