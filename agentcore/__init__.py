@@ -6,6 +6,13 @@ from agentcore.clocks import Clocks
 from agentcore.error_rules import ErrorRule
 from agentcore.errors import AgentCoreError, ConfigurationError, RunError
 from agentcore.events import RunEvent
+from agentcore.facts import (
+    ErrorFacts,
+    Surface,
+    facts_of_exception,
+    facts_of_payload,
+    facts_of_report,
+)
 from agentcore.families import ModelFamily, family_of
 from agentcore.kinds import CutCause, ErrorKind, Strength
 from agentcore.ledger import AttemptRecord
@@ -24,6 +31,7 @@ __all__ = [
     "Clocks",
     "ConfigurationError",
     "CutCause",
+    "ErrorFacts",
     "ErrorKind",
     "ErrorRule",
     "EventStream",
@@ -39,12 +47,16 @@ __all__ = [
     "RunEvent",
     "RunResult",
     "Strength",
+    "Surface",
     "Tool",
     "ToolContext",
     "ToolResult",
     "Usage",
     "classify",
     "dump_messages",
+    "facts_of_exception",
+    "facts_of_payload",
+    "facts_of_report",
     "family_of",
     "load_messages",
     "tool",

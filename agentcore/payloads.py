@@ -161,7 +161,8 @@ class _Reader:
                 inner.append(value)
             elif isinstance(value, str) and value:
                 # Some put a sentence, or a whole payload, where a word belongs.
-                if key in _TEXT_KEYS and _OBJECT.search(value) is None:
+                is_plain = not value.lstrip().startswith('"') and _OBJECT.search(value) is None
+                if key in _TEXT_KEYS and is_plain:
                     texts.append(value)
                 elif key in ("error", "raw", *_TEXT_KEYS) or (" " in value and not is_word(value)):
                     inner.append(value)

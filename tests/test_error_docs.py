@@ -1,6 +1,5 @@
 """The tables of `docs/errors.md` are those of the code. `make tables` rewrites them."""
 
-import re
 from pathlib import Path
 
 from agentcore.classification import Classification
@@ -50,12 +49,9 @@ def _reads(rule: ErrorRule) -> str:
 def page() -> str:
     text = PAGE.read_text()
     for name, table in (("kinds", kinds()), ("rules", rules())):
-        text = re.sub(
-            rf"(?<=<!-- {name} -->\n).*?(?=\n<!-- end -->)",
-            lambda _, table=table: table,
-            text,
-            flags=re.DOTALL,
-        )
+        before, rest = text.split(f"<!-- {name} -->\n")
+        _, after = rest.split("<!-- end -->", maxsplit=1)
+        text = f"{before}<!-- {name} -->\n{table}\n<!-- end -->{after}"
     return text
 
 
