@@ -100,7 +100,9 @@ class _Known:
     def __init__(self, facts: ErrorFacts) -> None:
         self.facts = facts
         self.reasons = {_squashed(reason): reason for reason in reversed(facts.reasons)}
-        self.exceptions = {name.rpartition(".")[2]: name for name in reversed(facts.exceptions)}
+        self.exceptions = {
+            name.rpartition(".")[2].lower(): name for name in reversed(facts.exceptions)
+        }
 
     @cached_property
     def text(self) -> str:
@@ -153,7 +155,8 @@ def _named(rule: ErrorRule, known: _Known) -> list[str] | None:
             return None
         evidence.append(f"reason {reason!r}")
     if rule.exceptions:
-        name = next((name for name in rule.exceptions if name in known.exceptions), None)
+        names = _lowered(rule.exceptions)
+        name = next((name for name in reversed(known.exceptions) if name in names), None)
         if name is None:
             return None
         evidence.append(f"exception {known.exceptions[name]}")
@@ -195,6 +198,11 @@ def _squashed(word: str) -> str:
 @lru_cache(maxsize=512)
 def _squashed_words(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(_squashed, words))
+
+
+@lru_cache(maxsize=512)
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
 
 @lru_cache(maxsize=512)

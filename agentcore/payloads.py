@@ -32,7 +32,7 @@ MAX_ALL_CHARACTERS = 16_384
 MAX_LAYERS = 64
 """How many objects, lists and texts of one payload are opened, in all. Seen in the wild: ten."""
 
-MAX_DEPTH = 12
+MAX_DEPTH = 32
 """How many layers of nesting are opened. Seen in the wild: four."""
 
 
@@ -77,8 +77,11 @@ _INNER_KEYS = (
     "code", "Error", "header", "data", "responseBody", "response_body", "responseHeaders",
     "lastError", "incomplete_details", *_TEXT_KEYS,
 )  # fmt: skip
+# Case does not count: logs lower it. A bare "timeout" is a word, "readtimeout" is a name.
 _CLASS = re.compile(
-    r"(?<![\w.])(?:[A-Za-z_]\w{0,40}\.){0,8}[A-Z]\w{0,60}?(?:Error|Exception|Timeout|Exhausted)\b"
+    r"(?<![\w.])(?:(?:[a-z_]\w{0,40}\.){1,8}\w{0,60}?|\w{3,60}?)"
+    r"(?:error|exception|timeout|exhausted)\b",
+    re.IGNORECASE,
 )
 _SAID = re.compile(
     r"\b(?:finish_?reason|stop_?reason|block_?reason|error_?type|limit_source)[\"']?\s*[:=(]\s*[\"']?"
@@ -161,7 +164,9 @@ class _Reader:
                 inner.append(value)
             elif isinstance(value, str) and value:
                 # Some put a sentence, or a whole payload, where a word belongs.
-                is_plain = not value.lstrip().startswith('"') and _OBJECT.search(value) is None
+                is_plain = (
+                    not value.lstrip().startswith(('"', "[", "{")) and _OBJECT.search(value) is None
+                )
                 if key in _TEXT_KEYS and is_plain:
                     texts.append(value)
                 elif key in ("error", "raw", *_TEXT_KEYS) or (" " in value and not is_word(value)):
