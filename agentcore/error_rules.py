@@ -756,6 +756,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"subscri(?:be|ption) (?:to|has|is|plan|expired|required)",
             r"budget has been exceeded",
             r"negative balance",
+            r"balance is (?:negative|zero|empty)",
+            r"(?:please |to )recharge",
             r"failure to pay",
             r"quota has been exceeded",
             r"safe experience mode",
@@ -852,10 +854,16 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"max_?(?:output_|completion_|new_)?tokens\b.{0,60}?(?:too (?:large|high|big)"
             r"|exceeds?|exceeded|greater than|larger than|out of range)",
             r"fewer max_tokens",
+            r"maximum tokens you requested exceeds?",
             r"(?:lower|reduce|decrease) (?:the )?max_?(?:output_|completion_)?tokens",
             r"(?:output|completion) token (?:limit|count).{0,40}?exceed",
         ),
-        vetoes=(r"required", r"unsupported parameter", r"use 'max_completion_tokens'"),
+        vetoes=(
+            r"must be (?:greater|larger|at least)",
+            r"required",
+            r"unsupported parameter",
+            r"use 'max_completion_tokens'",
+        ),
         sources=("OpenAI", "OpenRouter", "Bedrock"),
     ),
     ErrorRule(
