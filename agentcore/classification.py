@@ -230,7 +230,9 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 _QUOTATION = re.compile(
-    r"(?P<owner>\b(?:message|msg|details?|reason|error|description|title|[45][0-9]{2})\W{0,6})?"
+    # What follows such a word is the error's own text, as logs quote it.
+    r"(?P<owner>\b(?:message|msg|details?|reason|error|exception|description|title|failed|failures?"
+    r"|response|returned|cause|[45][0-9]{2})[^\w.!?]{0,6})?"
     r"(?:\"[^\"\n]{80,}\"|“[^”]{60,}”|(?<=\s)'[^'\n]{120,}'(?=\W|\Z)|「[^」]{40,}」)",
     re.IGNORECASE,
 )

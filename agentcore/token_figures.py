@@ -84,7 +84,7 @@ def read_cap(text: str) -> int | None:
     if figures is not None:
         return figures.room if figures.room > 0 else None
     if match := _EXCLUSIVE.search(text):
-        return _int(match["cap"]) - 1 or None
+        return max(0, _int(match["cap"]) - 1) or None
     for form in _CAP_FORMS:
         if match := form.search(text):
             cap = _int(match["cap"])

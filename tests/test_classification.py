@@ -109,6 +109,9 @@ def test_conditions_of_a_row(row: dict[str, object], evidence: str | None) -> No
         ("Range of max_tokens should be in the range of [1, 8192]", 8_192),
         ("the maximum allowed output tokens is 64000", 64_000),
         ("can only afford 0", None),
+        ("prompt is too long: 214000 tokens > 200000 maximum", None),
+        ("maximum context length is 100 tokens (60 in the messages, 90 in the completion)", 40),
+        ("maxOutputTokens value but the range of tokens is from 1 to 65537 (exclusive)", 65_536),
         ("too many", None),
     ],
 )
@@ -340,6 +343,13 @@ def test_what_is_quoted_is_no_wording(quotation: str) -> None:
     facts = facts_of_payload({"error": {"message": f"It failed. {quotation}"}})
 
     assert classify(facts).kind is ErrorKind.UNKNOWN
+
+
+def test_what_an_error_field_introduces_is_its_own_text() -> None:
+    told = "You exceeded your current quota, please check your plan and billing details. " * 2
+
+    for before in ("Request failed: ", "error: ", "the upstream returned ", "message="):
+        assert classify(facts_of_payload(f'{before}"{told}"')).kind is ErrorKind.QUOTA
 
 
 def test_what_a_terminal_showed_before_its_error_is_no_wording() -> None:

@@ -1,5 +1,6 @@
 import time
 from types import MappingProxyType, SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from hypothesis import example, given
@@ -445,3 +446,15 @@ def test_any_wait_is_a_number_of_seconds(facts: ErrorFacts) -> None:
     wait = retry_after_of(facts)
 
     assert wait is None or 0 <= wait.seconds < float("inf")
+
+
+class BrokenHeaders(dict[str, str]):
+    """Headers of a response that is gone."""
+
+    @override
+    def items(self) -> NoReturn:
+        raise RuntimeError("gone")
+
+
+def test_headers_that_cannot_be_read_are_none() -> None:
+    assert facts_of_exception(StatusError(500, None, BrokenHeaders(date="x"))).headers == {}
