@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check format clean
+.PHONY: help demo check format bench tables clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,12 @@ check: .venv/.check  ## format and lint, layers, types, tests with branch covera
 format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: .venv/.check  ## how long classifying an error takes, hostile input included
+	$(BIN)/python benchmarks/classification.py
+
+tables: .venv/.check  ## rewrite the tables of docs/errors.md from the code
+	$(BIN)/python tests/test_error_docs.py
 
 clean:  ## remove the environment and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*

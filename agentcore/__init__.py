@@ -1,18 +1,20 @@
 """The tool loop for agents that write large files through gateways that drop connections."""
 
 from agentcore.agent import Agent, EventStream
-from agentcore.classification import (
-    Classification,
-    CutCause,
-    ErrorKind,
-    ErrorRule,
-    Strength,
-    classify,
-)
+from agentcore.classification import Classification, classify
 from agentcore.clocks import Clocks
+from agentcore.error_rules import ErrorRule
 from agentcore.errors import AgentCoreError, ConfigurationError, RunError
 from agentcore.events import RunEvent
+from agentcore.facts import (
+    ErrorFacts,
+    Surface,
+    facts_of_exception,
+    facts_of_payload,
+    facts_of_report,
+)
 from agentcore.families import ModelFamily, family_of
+from agentcore.kinds import CutCause, ErrorKind, Strength
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message, Usage, dump_messages, load_messages
 from agentcore.providers import Local, OpenAI, OpenRouter, ProviderAdapter
@@ -29,6 +31,7 @@ __all__ = [
     "Clocks",
     "ConfigurationError",
     "CutCause",
+    "ErrorFacts",
     "ErrorKind",
     "ErrorRule",
     "EventStream",
@@ -44,12 +47,16 @@ __all__ = [
     "RunEvent",
     "RunResult",
     "Strength",
+    "Surface",
     "Tool",
     "ToolContext",
     "ToolResult",
     "Usage",
     "classify",
     "dump_messages",
+    "facts_of_exception",
+    "facts_of_payload",
+    "facts_of_report",
     "family_of",
     "load_messages",
     "tool",

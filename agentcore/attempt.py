@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from agentcore.accumulator import Accumulator
-from agentcore.classification import KIND_OF_CAUSE, Classification, CutCause
+from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
 from agentcore.events import (
@@ -28,6 +28,7 @@ from agentcore.events import (
     ToolArgumentsReceived,
 )
 from agentcore.facts import ErrorFacts
+from agentcore.kinds import KIND_OF_CAUSE, CutCause
 from agentcore.providers.base import ProviderAdapter, Wire
 from agentcore.sse import ServerSentEvent, SSEDecoder
 from agentcore.verdict import Partial, Verdict, judge

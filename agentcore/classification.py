@@ -1,4 +1,4 @@
-"""What kind of failure is this? A table of named rules, read in order; the first that fits wins.
+"""What kind of failure is this? The rows of `ERROR_RULES`, read in order; the first that fits wins.
 
 The order of evidence is the order of the table: *specific* structure (a code, a type, a reason, a
 status that has one meaning), then *wording* as fenced phrases with vetoes, then the generic status
@@ -8,142 +8,15 @@ or exception as a *default*. Wording never overrules a specific fact, whoever's 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-from functools import lru_cache
-from typing import Final
+from functools import cached_property, lru_cache
 
-from agentcore.facts import MAX_TEXT_CHARACTERS, ErrorFacts, RetryAfter, Surface, retry_after_of
+from agentcore.error_rules import ERROR_RULES, ErrorRule
+from agentcore.facts import ErrorFacts, RetryAfter, retry_after_of
+from agentcore.kinds import ErrorKind
+from agentcore.payloads import shortened
+from agentcore.token_figures import TokenFigures, read_cap, read_figures
 
-__all__ = [
-    "ERROR_RULES",
-    "KIND_OF_CAUSE",
-    "Classification",
-    "CutCause",
-    "ErrorKind",
-    "ErrorRule",
-    "Strength",
-    "classify",
-    "corrected_output_limit",
-]
-
-
-class ErrorKind(StrEnum):
-    """The name of a failure."""
-
-    CONNECTION = "connection"
-    """The connection was lost, reset, refused or closed early."""
-    TIMEOUT = "timeout"
-    """A connect, read, idle, first-byte or gateway time-out."""
-    OVERLOADED = "overloaded"
-    """The provider is out of capacity; it is not our own rate."""
-    SERVER_ERROR = "server_error"
-    """An internal error, garbage from a proxy, a malformed stream."""
-    RATE_LIMIT = "rate_limit"
-    """Throttling that passes within seconds or minutes."""
-    QUOTA = "quota"
-    """Money, credits, a plan or a daily cap is used up."""
-    AUTH = "auth"
-    """The key, the account, the region or a permission is refused."""
-    NOT_FOUND = "not_found"
-    """Unknown model, deployment or route."""
-    CONTEXT_OVERFLOW = "context_overflow"
-    """The prompt alone is longer than the context window."""
-    OUTPUT_LIMIT = "output_limit"
-    """The cap that was asked for is larger than allowed."""
-    CONTENT_POLICY = "content_policy"
-    """Moderation, a safety filter, a refusal by a classifier."""
-    INVALID_REQUEST = "invalid_request"
-    """A malformed or unsupported parameter, schema or message order."""
-    REQUEST_TOO_LARGE = "request_too_large"
-    """Too many bytes, or one request larger than a whole rate window."""
-    TRUNCATED = "truncated"
-    """The answer ended early and nothing was thrown."""
-    CANCELLED = "cancelled"
-    """The caller's own wish."""
-    UNKNOWN = "unknown"
-    """Not to be told from what was received."""
-
-    @property
-    def is_transient(self) -> bool:
-        """A later, unchanged attempt can pass."""
-        return self in _TRANSIENT
-
-
-_TRANSIENT: Final = frozenset(
-    {
-        ErrorKind.CONNECTION,
-        ErrorKind.TIMEOUT,
-        ErrorKind.OVERLOADED,
-        ErrorKind.SERVER_ERROR,
-        ErrorKind.RATE_LIMIT,
-        ErrorKind.TRUNCATED,
-        ErrorKind.UNKNOWN,
-    }
-)
-
-
-class CutCause(StrEnum):
-    """Why an answer is not whole."""
-
-    DROPPED = "dropped"
-    """The transport failed, or an error came inside the stream; the error names the kind."""
-    ENDED = "ended"
-    """The body ended without a terminal signal, or with arguments that are a mere prefix."""
-    STALLED = "stalled"
-    """Content had begun to come, and stopped coming."""
-    SILENT = "silent"
-    """Nothing that bears content came at all."""
-    CAPPED = "capped"
-    """The output cap was reached, whatever the finish reason says."""
-    MALFORMED = "malformed"
-    """The answer is whole and its arguments are no JSON object."""
-    FILTERED = "filtered"
-    """A content filter ended the answer."""
-
-
-KIND_OF_CAUSE: Final = {
-    CutCause.ENDED: ErrorKind.TRUNCATED,
-    CutCause.CAPPED: ErrorKind.TRUNCATED,
-    CutCause.STALLED: ErrorKind.TIMEOUT,
-    CutCause.SILENT: ErrorKind.TIMEOUT,
-    CutCause.MALFORMED: ErrorKind.SERVER_ERROR,
-    CutCause.FILTERED: ErrorKind.CONTENT_POLICY,
-}
-"""The kind of each cause but `dropped`, whose kind is the error's own."""
-
-
-class Strength(IntEnum):
-    """How good the evidence of a rule is; stronger rows are read first."""
-
-    SPECIFIC = 0
-    """Structure with one meaning: a code, a type, a reason, a telling status."""
-    WORDING = 1
-    """A phrase in a human text."""
-    DEFAULT = 2
-    """The generic status or exception, when nothing better is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRule:
-    """One row: every condition that is given must hold; within one, any item is enough."""
-
-    name: str
-    kind: ErrorKind
-    strength: Strength
-    why: str
-    """One line: why this evidence means this kind."""
-    surfaces: tuple[Surface, ...] = ()
-    statuses: tuple[int, ...] = ()
-    status_class: int | None = None
-    """Hundreds digit of the status: 4 stands for 400 to 499."""
-    words: tuple[str, ...] = ()
-    """Codes, types or reasons, lower case, compared whole with `ErrorFacts.reasons`."""
-    exceptions: tuple[str, ...] = ()
-    """Class names, compared with the last part of `ErrorFacts.exceptions`, on any link."""
-    phrases: tuple[str, ...] = ()
-    """Regular expressions, case ignored, fenced so that they match whole words only."""
-    vetoes: tuple[str, ...] = ()
-    """Phrases that forbid the row."""
+__all__ = ["Classification", "classify", "corrected_output_limit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +29,8 @@ class Classification:
     evidence: str
     """Which fact matched."""
     retry_after: RetryAfter | None = None
+    """The wait that the endpoint asked for. It says nothing of the kind: a refusal for good may
+    name one too."""
     corrected_output_limit: int | None = None
     """Tokens: the largest cap that the endpoint says it takes; for `output_limit` only."""
 
@@ -170,437 +45,209 @@ def classify(facts: ErrorFacts, rules: Sequence[ErrorRule] = ()) -> Classificati
 
     Args:
         facts: What is known.
-        rules: An adapter's own rows, read before the rows of `ERROR_RULES` of equal strength.
+        rules: An adapter's own rows, read before the rows of `ERROR_RULES` of equal strength. Where
+            the table says `auth` or `quota`, an own row for a kind that is tried again counts only
+            with `makes_transient`.
     """
-    for rule in _ordered(tuple(rules)):
-        evidence = _match(rule, facts)
-        if evidence is not None:
-            limit = corrected_output_limit(facts) if rule.kind is ErrorKind.OUTPUT_LIMIT else None
-            return Classification(
-                kind=rule.kind,
-                rule=rule.name,
-                evidence=evidence,
-                retry_after=retry_after_of(facts),
-                corrected_output_limit=limit,
-            )
+    known = _Known(facts)
+    own = tuple(rules)
+    rule, evidence = _first(known, _ordered(own))
+    if rule is not None and rule in own and not rule.makes_transient and _is_tried_again(rule.kind):
+        common, common_evidence = _first(known, ERROR_RULES)
+        if common is not None and common.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
+            rule, evidence = common, common_evidence
+    kind = rule.kind if rule is not None else ErrorKind.UNKNOWN
     return Classification(
-        kind=ErrorKind.UNKNOWN,
-        rule="no rule",
-        evidence="nothing that a rule knows",
-        retry_after=retry_after_of(facts),
+        kind=kind,
+        rule=rule.name if rule is not None else "no rule",
+        evidence=evidence,
+        retry_after=known.wait,
+        corrected_output_limit=read_cap(known.text) if kind is ErrorKind.OUTPUT_LIMIT else None,
     )
 
 
 def corrected_output_limit(facts: ErrorFacts) -> int | None:
-    """The cap in tokens that the refusal names as allowed, or None.
+    """The cap in tokens that a refusal names as allowed, whatever its kind; None without one.
 
-    Reads "can only afford N", "N > M", "must be ≤ N", "supports at most N" and
-    "maximum allowed … is N"; the smallest positive figure of the first form that fits.
+    Reads what is left of the window beside the prompt, "can only afford N", "N > M", "must be ≤ N",
+    "supports at most N" and the like; the first form that fits.
     """
-    text = facts.text[:MAX_TEXT_CHARACTERS]
-    for pattern in _LIMIT_FORMS:
-        if match := pattern.search(text):
-            limit = int(match["limit"].replace(",", "").replace("_", ""))
-            if limit > 0:
-                return limit
-    return None
+    return read_cap(_Known(facts).text)
 
 
-_N = r"(?P<limit>\d[\d,_]*)"
-_LIMIT_FORMS = tuple(
-    re.compile(form, re.IGNORECASE)
-    for form in (
-        rf"can only afford {_N}",
-        rf"max\w*tokens\W+\d[\d,_]* > {_N}",
-        rf"(?:at most|up to|less than or equal to|not exceed|<=|≤) {_N}",
-        rf"range of \[\s*\d+\s*,\s*{_N}\s*\]",
-        rf"max\w*(?: \w+){{0,4}} (?:is|of|:) {_N}",
-    )
-)
+def _is_tried_again(kind: ErrorKind) -> bool:
+    return kind.is_transient or kind is ErrorKind.OUTPUT_LIMIT
+
+
+def _first(known: "_Known", rules: Sequence[ErrorRule]) -> tuple[ErrorRule | None, str]:
+    for rule in rules:
+        evidence = _match(rule, known)
+        if evidence is not None:
+            return rule, evidence
+    return None, "nothing that a rule knows"
 
 
 @lru_cache(maxsize=64)
 def _ordered(rules: tuple[ErrorRule, ...]) -> tuple[ErrorRule, ...]:
+    if not rules:
+        return ERROR_RULES
     return tuple(sorted((*rules, *ERROR_RULES), key=lambda rule: rule.strength))
 
 
-def _match(rule: ErrorRule, facts: ErrorFacts) -> str | None:
+class _Known:
+    """The facts as rows compare them; each reading is made once, and only if a row asks for it."""
+
+    def __init__(self, facts: ErrorFacts) -> None:
+        self.facts = facts
+        self.reasons = {_squashed(reason): reason for reason in reversed(facts.reasons)}
+        self.exceptions = {
+            name.rpartition(".")[2].lower(): name for name in reversed(facts.exceptions)
+        }
+
+    @cached_property
+    def text(self) -> str:
+        """All human texts, innermost first, lower case, without what looks quoted."""
+        lines = (" ".join(unquoted(message).split()) for message in self.facts.messages)
+        # No phrase holds a word of such a length, and some expressions are slow on one.
+        text = _ENDLESS_WORD.sub("…", shortened("\n".join(lines).lower()))
+        return _PUNCTUATION.sub(r"\1", text)
+
+    @cached_property
+    def wait(self) -> RetryAfter | None:
+        return retry_after_of(self.facts)
+
+    @cached_property
+    def figures(self) -> TokenFigures | None:
+        return read_figures(self.text)
+
+
+def _match(rule: ErrorRule, known: _Known) -> str | None:
     """The evidence for a rule, or None when a condition does not hold."""
-    evidence: list[str] = []
+    facts = known.facts
     if rule.surfaces and facts.surface not in rule.surfaces:
         return None
+    evidence: list[str] = []
     if rule.statuses or rule.status_class is not None:
         status = facts.status
         if status is None or not (status in rule.statuses or status // 100 == rule.status_class):
             return None
         evidence.append(f"status {status}")
-    if rule.words:
-        word = next((reason for reason in facts.reasons if reason in rule.words), None)
-        if word is None:
+    for found in (_named(rule, known), _figured(rule, known), _told(rule, known)):
+        if found is None:
             return None
-        evidence.append(f"reason {word!r}")
-    if rule.exceptions:
-        name = next((n for n in facts.exceptions if n.rpartition(".")[2] in rule.exceptions), None)
-        if name is None:
-            return None
-        evidence.append(f"exception {name}")
-    text = facts.text[:MAX_TEXT_CHARACTERS]
-    if rule.phrases:
-        match = _compiled(rule.phrases).search(text)
-        if match is None:
-            return None
-        evidence.append(f"text {match[0]!r}")
-    if rule.vetoes and _compiled(rule.vetoes).search(text):
-        return None
+        evidence += found
     return ", ".join(evidence) or f"surface {facts.surface}"
 
 
+def _named(rule: ErrorRule, known: _Known) -> list[str] | None:
+    """Codes, reasons and exceptions."""
+    evidence: list[str] = []
+    if rule.words:
+        words = _squashed_words(rule.words)
+        word = next((word for word in reversed(known.reasons) if word in words), None)
+        if word is None:
+            return None
+        evidence.append(f"reason {known.reasons[word]!r}")
+    if rule.reason_patterns:
+        pattern = _any_of(rule.reason_patterns)
+        reason = next((one for one in known.facts.reasons if pattern.search(one.lower())), None)
+        if reason is None:
+            return None
+        evidence.append(f"reason {reason!r}")
+    if rule.exceptions:
+        names = _lowered(rule.exceptions)
+        name = next((name for name in reversed(known.exceptions) if name in names), None)
+        if name is None:
+            return None
+        evidence.append(f"exception {known.exceptions[name]}")
+    return evidence
+
+
+def _figured(rule: ErrorRule, known: _Known) -> list[str] | None:
+    """Waits and numbers of tokens."""
+    evidence: list[str] = []
+    if rule.min_wait is not None:
+        if known.wait is None or known.wait.seconds < rule.min_wait:
+            return None
+        evidence.append(f"a wait of {known.wait.seconds:.0f} s ({known.wait.source})")
+    if rule.prompt_fits is not None:
+        figures = known.figures
+        if figures is None or (figures.room > 0) is not rule.prompt_fits:
+            return None
+        evidence.append(f"{figures.prompt} tokens of prompt, a window of {figures.window}")
+    return evidence
+
+
+def _told(rule: ErrorRule, known: _Known) -> list[str] | None:
+    """Phrases and vetoes."""
+    evidence: list[str] = []
+    if rule.phrases:
+        match = _fenced(rule.phrases).search(known.text)
+        if match is None:
+            return None
+        evidence.append(f"text {match[0]!r}")
+    if rule.vetoes and _fenced(rule.vetoes).search(known.text):
+        return None
+    return evidence
+
+
+def _squashed(word: str) -> str:
+    return "".join(filter(str.isalnum, word.lower()))
+
+
 @lru_cache(maxsize=512)
-def _compiled(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(phrases)})(?![A-Za-z0-9_])", re.IGNORECASE)
+def _squashed_words(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_squashed, words))
 
 
-_SPECIFIC = Strength.SPECIFIC
-_WORDING = Strength.WORDING
-_DEFAULT = Strength.DEFAULT
+@lru_cache(maxsize=512)
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
-_CONNECTION_ERRORS = (
-    "APIConnectionError",
-    "BrokenPipeError",
-    "BrokenResourceError",
-    "ClientConnectionError",
-    "ClientConnectorError",
-    "ClientOSError",
-    "ClientPayloadError",
-    "ClosedResourceError",
-    "ConnectError",
-    "ConnectionAbortedError",
-    "ConnectionError",
-    "ConnectionRefusedError",
-    "ConnectionResetError",
-    "EndOfStream",
-    "IncompleteRead",
-    "LocalProtocolError",
-    "NetworkError",
-    "ReadError",
-    "RemoteProtocolError",
-    "SSLEOFError",
-    "SSLError",
-    "ServerDisconnectedError",
-    "TransportError",
-    "WriteError",
-    "gaierror",
+
+@lru_cache(maxsize=512)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+@lru_cache(maxsize=512)
+def _fenced(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    # Texts are lower case already: matching without IGNORECASE is several times faster.
+    lower = re.sub(r"(\\.)|([A-Z])", lambda m: m[1] or m[2].lower(), "|".join(phrases))
+    return re.compile(rf"(?<![a-z0-9_])(?:{lower})(?![a-z0-9_])")
+
+
+# --- quotations -----------------------------------------------------------------------------
+
+_ENDLESS_WORD = re.compile(r"\w{200,}")
+_PUNCTUATION = re.compile(r"([^\w\s]{2})[^\w\s]{2,}")
+_TERMINAL_ERROR = re.compile(r"^.*\n\s*(?=API Error:)", re.DOTALL)
+_FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
+_ECHO = re.compile(
+    r"\b(?:prompt|input|content|contents|text|query|question|arguments|failed_generation|user"
+    r"|assistant|system|user said|instructions?)['\"]?\s*[:=]\s*"
+    r"(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|“[^”]*”?|「[^」]*」?)",
+    re.IGNORECASE,
 )
-_TIMEOUT_ERRORS = (
-    "APITimeoutError",
-    "ConnectTimeout",
-    "PoolTimeout",
-    "ReadTimeout",
-    "ServerTimeoutError",
-    "SocketTimeoutError",
-    "TimeoutError",
-    "TimeoutException",
-    "WriteTimeout",
+_QUOTATION = re.compile(
+    # What follows such a word is the error's own text, as logs quote it.
+    r"(?P<owner>\b(?:message|msg|details?|reason|error|exception|description|title|failed|failures?"
+    r"|response|returned|cause|[45][0-9]{2})[^\w.!?]{0,6})?"
+    r"(?:\"[^\"\n]{80,}\"|“[^”]{60,}”|(?<=\s)'[^'\n]{120,}'(?=\W|\Z)|「[^」]{40,}」)",
+    re.IGNORECASE,
 )
 
-ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
-    # --- specific: structure with one meaning ------------------------------------------------
-    ErrorRule(
-        name="cancelled-exception",
-        kind=ErrorKind.CANCELLED,
-        strength=_SPECIFIC,
-        why="a task was cancelled; no endpoint raises this",
-        exceptions=("CancelledError", "Cancelled"),
-    ),
-    ErrorRule(
-        name="certificate",
-        kind=ErrorKind.INVALID_REQUEST,
-        strength=_SPECIFIC,
-        why="a trust store does not mend itself: a fresh connection fails the same way",
-        exceptions=("SSLCertVerificationError",),
-    ),
-    ErrorRule(
-        name="context-length-code",
-        kind=ErrorKind.CONTEXT_OVERFLOW,
-        strength=_SPECIFIC,
-        why="OpenAI's code for a prompt over the window",
-        words=("context_length_exceeded", "model_context_window_exceeded"),
-    ),
-    ErrorRule(
-        name="quota-code",
-        kind=ErrorKind.QUOTA,
-        strength=_SPECIFIC,
-        why="codes that speak of money or a plan, whatever the status",
-        words=(
-            "insufficient_quota",
-            "billing_hard_limit_reached",
-            "billing_not_active",
-            "insufficient_credits",
-            "insufficient_balance",
-            "openrouter_key_limit",
-            "quota_exceeded",
-        ),
-    ),
-    ErrorRule(
-        name="in-flight-budget",
-        kind=ErrorKind.RATE_LIMIT,
-        strength=_SPECIFIC,
-        why="OpenRouter holds the price of running requests: it passes when one of them ends",
-        words=("openrouter_in_flight_budget", "in_flight_budget_exhausted"),
-    ),
-    ErrorRule(
-        name="can-only-afford",
-        kind=ErrorKind.OUTPUT_LIMIT,
-        strength=_SPECIFIC,
-        why="a 402 that prices the cap, and names the cap that the credit covers",
-        statuses=(402,),
-        phrases=(r"can only afford [1-9]\d*",),
-    ),
-    ErrorRule(
-        name="max-tokens-param",
-        kind=ErrorKind.OUTPUT_LIMIT,
-        strength=_SPECIFIC,
-        why="the cap's own parameter, refused beside a figure",
-        statuses=(400, 422),
-        phrases=(
-            r"max\w*_tokens\W+(?:is )?too large",
-            r"max\w*_tokens\W+\d+ > \d+",
-            r"max\w*_tokens.{0,40}(?:at most|<=|≤|less than or equal to|not exceed) ?\d+",
-            r"range of max\w*_tokens should be",
-        ),
-    ),
-    ErrorRule(
-        name="overloaded-type",
-        kind=ErrorKind.OVERLOADED,
-        strength=_SPECIFIC,
-        why="types and codes for a provider without capacity",
-        words=("overloaded_error", "overloaded", "server_overloaded", "engine_overloaded", "529"),
-    ),
-    ErrorRule(
-        name="status-529",
-        kind=ErrorKind.OVERLOADED,
-        strength=_SPECIFIC,
-        why="529 has one meaning wherever it is used",
-        statuses=(529,),
-    ),
-    ErrorRule(
-        name="content-policy-code",
-        kind=ErrorKind.CONTENT_POLICY,
-        strength=_SPECIFIC,
-        why="codes of moderation",
-        words=(
-            "content_policy_violation",
-            "content_filter",
-            "moderation_blocked",
-            "data_inspection_failed",
-            "safety",
-        ),
-    ),
-    ErrorRule(
-        name="auth-code",
-        kind=ErrorKind.AUTH,
-        strength=_SPECIFIC,
-        why="codes of a refused key or permission",
-        words=("invalid_api_key", "authentication_error", "permission_error", "unauthenticated"),
-    ),
-    ErrorRule(
-        name="model-not-found-code",
-        kind=ErrorKind.NOT_FOUND,
-        strength=_SPECIFIC,
-        why="codes of an unknown model or deployment",
-        words=("model_not_found", "not_found_error", "deploymentnotfound"),
-    ),
-    ErrorRule(
-        name="too-large-code",
-        kind=ErrorKind.REQUEST_TOO_LARGE,
-        strength=_SPECIFIC,
-        why="a payload too big in bytes",
-        words=("request_too_large",),
-    ),
-    ErrorRule(
-        name="rate-limit-code",
-        kind=ErrorKind.RATE_LIMIT,
-        strength=_SPECIFIC,
-        why="codes of throttling by the second or the minute",
-        words=("rate_limit_exceeded", "rate_limit_error"),
-    ),
-    ErrorRule(
-        name="timeout-exception",
-        kind=ErrorKind.TIMEOUT,
-        strength=_SPECIFIC,
-        why="a clock of the HTTP stack ran out",
-        exceptions=_TIMEOUT_ERRORS,
-    ),
-    ErrorRule(
-        name="gateway-timeout",
-        kind=ErrorKind.TIMEOUT,
-        strength=_SPECIFIC,
-        why="statuses that only gateways and servers use for a clock that ran out",
-        statuses=(408, 504, 522, 524),
-    ),
-    # --- wording: fenced phrases, with vetoes ------------------------------------------------
-    ErrorRule(
-        name="context-overflow-text",
-        kind=ErrorKind.CONTEXT_OVERFLOW,
-        strength=_WORDING,
-        why="the prompt does not fit the window (OpenAI, Anthropic, vLLM, llama.cpp)",
-        phrases=(
-            r"maximum context length",
-            r"prompt is too long",
-            r"exceeds? the (?:available )?context",
-            r"context (?:window|length|size) (?:is )?exceeded",
-        ),
-    ),
-    ErrorRule(
-        name="quota-text",
-        kind=ErrorKind.QUOTA,
-        strength=_WORDING,
-        why="money or a plan is named",
-        phrases=(
-            r"insufficient (?:credits?|balance|funds|quota)",
-            r"credit balance is too low",
-            r"requires more credits",
-            r"exceeded your current quota",
-            r"余额不足",
-        ),
-    ),
-    ErrorRule(
-        name="connection-lost-text",
-        kind=ErrorKind.CONNECTION,
-        strength=_WORDING,
-        why="a hop behind the gateway lost its connection and says so in words",
-        phrases=(
-            r"network connection lost",
-            r"connection (?:was )?(?:lost|reset|refused|closed|aborted)",
-            r"socket hang up",
-            r"incomplete chunked read",
-            r"econnreset",
-            r"econnrefused",
-            r"server disconnected",
-            r"peer closed connection",
-            r"goaway",
-            r"broken pipe",
-        ),
-        vetoes=(r"invalid request", r"content policy"),
-    ),
-    ErrorRule(
-        name="timeout-text",
-        kind=ErrorKind.TIMEOUT,
-        strength=_WORDING,
-        why="a clock of some hop ran out and says so in words",
-        phrases=(r"timed? ?out", r"deadline exceeded", r"etimedout"),
-        vetoes=(r"invalid \w*timeout", r"timeout (?:must|should)"),
-    ),
-    ErrorRule(
-        name="overloaded-text",
-        kind=ErrorKind.OVERLOADED,
-        strength=_WORDING,
-        why="capacity is named, not our rate",
-        phrases=(
-            r"overloaded",
-            r"(?:at|over|out of) capacity",
-            r"no available (?:slots?|workers?)",
-        ),
-    ),
-    ErrorRule(
-        name="rate-limit-text",
-        kind=ErrorKind.RATE_LIMIT,
-        strength=_WORDING,
-        why="throttling is named",
-        phrases=(r"rate[ -]?limit(?:ed|s|ing)?", r"too many requests"),
-    ),
-    # --- defaults: the generic status or exception -------------------------------------------
-    ErrorRule(
-        name="connection-exception",
-        kind=ErrorKind.CONNECTION,
-        strength=_DEFAULT,
-        why="the HTTP stack lost the connection or never had it",
-        exceptions=_CONNECTION_ERRORS,
-    ),
-    ErrorRule(
-        name="status-401-403",
-        kind=ErrorKind.AUTH,
-        strength=_DEFAULT,
-        why="credentials or permission, by the standard",
-        statuses=(401, 403, 407),
-    ),
-    ErrorRule(
-        name="status-402",
-        kind=ErrorKind.QUOTA,
-        strength=_DEFAULT,
-        why="payment required",
-        statuses=(402,),
-    ),
-    ErrorRule(
-        name="status-404",
-        kind=ErrorKind.NOT_FOUND,
-        strength=_DEFAULT,
-        why="no such model or route",
-        statuses=(404, 410),
-    ),
-    ErrorRule(
-        name="status-413",
-        kind=ErrorKind.REQUEST_TOO_LARGE,
-        strength=_DEFAULT,
-        why="content too large, by the standard",
-        statuses=(413,),
-    ),
-    ErrorRule(
-        name="status-429",
-        kind=ErrorKind.RATE_LIMIT,
-        strength=_DEFAULT,
-        why="too many requests, by the standard; quota and overload were ruled out above",
-        statuses=(429,),
-    ),
-    ErrorRule(
-        name="status-503",
-        kind=ErrorKind.OVERLOADED,
-        strength=_DEFAULT,
-        why="service unavailable, by the standard",
-        statuses=(503,),
-    ),
-    ErrorRule(
-        name="status-5xx",
-        kind=ErrorKind.SERVER_ERROR,
-        strength=_DEFAULT,
-        why="the server's own fault, by the standard",
-        status_class=5,
-    ),
-    ErrorRule(
-        name="status-4xx",
-        kind=ErrorKind.INVALID_REQUEST,
-        strength=_DEFAULT,
-        why="the request's fault, by the standard",
-        status_class=4,
-    ),
-    ErrorRule(
-        name="status-3xx",
-        kind=ErrorKind.INVALID_REQUEST,
-        strength=_DEFAULT,
-        why="a redirect, which is not followed: the base URL must be the final one",
-        status_class=3,
-    ),
-    ErrorRule(
-        name="garbage-in-stream",
-        kind=ErrorKind.SERVER_ERROR,
-        strength=_DEFAULT,
-        why="a proxy's page or half an event where an event was due",
-        surfaces=(Surface.SSE,),
-        phrases=(r"\A\s*<(?:!doctype|html)", r"\A\s*[\[{]"),
-    ),
-    ErrorRule(
-        name="server-error-type",
-        kind=ErrorKind.SERVER_ERROR,
-        strength=_DEFAULT,
-        why="types that say no more than that the server failed",
-        words=("api_error", "server_error", "internal_server_error", "internal_error"),
-    ),
-    ErrorRule(
-        name="invalid-request-type",
-        kind=ErrorKind.INVALID_REQUEST,
-        strength=_DEFAULT,
-        why="a type that says no more than that the request was refused",
-        words=("invalid_request_error", "invalid_argument"),
-    ),
-)
-"""Read top down; strengths ascend, so that a wording can never stand before a specific fact."""
+
+def unquoted(text: str) -> str:
+    """A text without what looks quoted: of the user's own prompt, of a file, of a request.
+
+    Left out are code fences, `prompt: "…"` and its like, long spans in quotes that no error field
+    introduces, and what a terminal showed before its line `API Error:`.
+    """
+    text = _TERMINAL_ERROR.sub("", shortened(text))
+    if "```" in text or "~~~" in text:
+        text = _FENCE.sub(" … ", text)
+    if not any(mark in text for mark in "\"'“「"):
+        return text
+    text = _ECHO.sub(" … ", text)
+    return _QUOTATION.sub(lambda match: match[0] if match["owner"] else " … ", text)

@@ -7,9 +7,9 @@ eight-minute write must never be killed; a stream that only pings must be, in th
 
 from dataclasses import dataclass, replace
 
-from agentcore.classification import CutCause
 from agentcore.errors import ConfigurationError
 from agentcore.facts import Phase
+from agentcore.kinds import CutCause
 
 __all__ = ["Clocks", "Silence"]
 

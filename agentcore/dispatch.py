@@ -15,7 +15,6 @@ from typing import Final
 import anyio
 
 from agentcore.arguments import parse_arguments
-from agentcore.classification import CutCause
 from agentcore.drafts import CutCall, Kept
 from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.guidance import (
@@ -27,6 +26,7 @@ from agentcore.guidance import (
     render,
     suggest_lines,
 )
+from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import (
     AssistantMessage,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agentcore.arguments import closed_fields
-from agentcore.classification import CutCause
+from agentcore.kinds import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
 from agentcore.verdict import Partial, closed_call
 

@@ -7,7 +7,7 @@
 A failed tool call is no exception: it is a result that the model reads.
 """
 
-from agentcore.classification import ErrorKind
+from agentcore.kinds import ErrorKind
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message
 from agentcore.verdict import Partial

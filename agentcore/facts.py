@@ -8,11 +8,10 @@ gateways nest them: an `error` member, `metadata.raw`, JSON inside a string, a l
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from pydantic_core import from_json
+from agentcore.durations import parse_duration, parse_http_date, parse_number, wait_in_text
+from agentcore.payloads import Layer, read_layers, shortened
 
 __all__ = [
     "ErrorFacts",
@@ -21,20 +20,22 @@ __all__ = [
     "Surface",
     "facts_of_exception",
     "facts_of_payload",
+    "facts_of_report",
     "retry_after_of",
 ]
-
-MAX_TEXT_CHARACTERS = 8_192
-"""How much of any one text is read. Reasons stand at the front; a proxy's HTML page may be 1 MB."""
-
-MAX_DEPTH = 12
-"""How many layers of nesting are opened. Seen in the wild: four."""
 
 _KEPT_HEADERS = re.compile(
     r"retry-after|x-should-retry|x-ratelimit|ratelimit|date$|server$|content-type|cf-|x-request-id"
 )
-_STATUS = re.compile(r"[1-5][0-9]{2}")
-_JSON_INSIDE = re.compile(r"[\[{]\s*[\"{\\]")
+_STATUS_IN_TEXT = re.compile(
+    r"(?:http(?:/[\d.]+)?|status(?:[ _]?code)?|error(?:[ _]code)?|code|response|rejected)\W{0,3}"
+    r"(?:was |is |of |code )?\W?(?P<a>[45][0-9]{2})(?![\w.%])"
+    r"|\A\W{0,2}(?P<b>[45][0-9]{2})(?![\w.%])(?!\s*(?:tokens|characters|bytes|ms|s)\b)"
+    r"|[(\[](?P<c>[45][0-9]{2})[)\]]"
+    r"|(?<![\w.])(?P<d>[45][0-9]{2}):? (?:bad|unauthorized|forbidden|not found|too many|internal"
+    r"|service|gateway|payment)",
+    re.IGNORECASE,
+)
 
 
 class Surface(StrEnum):
@@ -66,7 +67,8 @@ class ErrorFacts:
 
     surface: Surface
     status: int | None = None
-    """HTTP status, or a status that an in-stream error carries as its numeric code."""
+    """The innermost error status: of a payload's own code, else of the HTTP response, else of the
+    text ("Error code: 429"). None when none is told."""
     code: str | None = None
     """The innermost `code`, as text."""
     type: str | None = None
@@ -82,7 +84,8 @@ class ErrorFacts:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Lower-case names; only those that say something of the failure, never a credential."""
     exceptions: tuple[str, ...] = ()
-    """`module.Class` of each exception along the cause chain, outermost first."""
+    """`module.Class` of each exception along the cause chain, outermost first; then those that
+    texts name at their head, as relays and logs do."""
     delays: tuple[tuple[str, float], ...] = ()
     """Waits that the body names in a field of its own: (field, seconds)."""
     phase: Phase = Phase.CONNECT
@@ -115,28 +118,19 @@ def facts_of_exception(
 ) -> ErrorFacts:
     """Facts of an exception of any library. Total: every exception gives facts."""
     chain = tuple(_cause_chain(error))
-    names = tuple(f"{type(link).__module__}.{type(link).__qualname__}" for link in chain)
-    texts = tuple(text for link in reversed(chain) if (text := _text(link)))
-    status = next((s for link in chain if (s := _status(link)) is not None), None)
     body = next((b for link in chain if (b := _attribute(link, "body")) is not None), None)
-    headers = next((h for link in chain if (h := _headers(link))), {})
+    status = next((s for link in chain if (s := _status(link)) is not None), None)
     surface = Surface.HTTP if status is not None else Surface.TRANSPORT
     if body is not None and status is None:
         surface = Surface.SSE
-    found = facts_of_payload(body, surface=surface, status=status)
-    messages = found.messages + tuple(text for text in texts if text not in found.messages)
-    return ErrorFacts(
+    texts = tuple(layer for link in chain if (text := _text(link)) for layer in read_layers(text))
+    return _facts_of_layers(
+        # What the body says goes before what an SDK makes of it; both are read from the inside.
+        texts + read_layers(body),
         surface=surface,
-        status=found.status,
-        code=found.code,
-        type=found.type,
-        param=found.param,
-        message=found.message or (texts[0] if texts else ""),
-        reasons=found.reasons,
-        messages=messages,
-        headers=headers,
-        exceptions=names,
-        delays=found.delays,
+        status=status,
+        headers=next((h for link in chain if (h := _headers(link))), {}),
+        exceptions=tuple(f"{type(link).__module__}.{type(link).__qualname__}" for link in chain),
         phase=phase,
         bytes_received=bytes_received,
         received_at=received_at,
@@ -154,22 +148,79 @@ def facts_of_payload(
     received_at: float = 0.0,
 ) -> ErrorFacts:
     """Facts of an error body or an in-stream error: a dict, a list, a text, anything."""
-    layers = tuple(_layers(payload, 0))[::-1]
-    code = next((layer.code for layer in layers if layer.code), None)
-    if status is None:
-        numbers = (int(layer.code) for layer in layers if _STATUS.fullmatch(layer.code))
-        status = next(numbers, None)
-    messages = tuple(dict.fromkeys(layer.message for layer in layers if layer.message))
-    return ErrorFacts(
+    return _facts_of_layers(
+        read_layers(payload),
         surface=surface,
         status=status,
-        code=code,
+        headers=_relevant(headers or {}),
+        phase=phase,
+        bytes_received=bytes_received,
+        received_at=received_at,
+    )
+
+
+def facts_of_report(
+    *,
+    surface: Surface = Surface.TRANSPORT,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: object = None,
+    exception: str | None = None,
+    message: str = "",
+) -> ErrorFacts:
+    """Facts of a failure that somebody reports: a pasted payload, a log line, a traceback.
+
+    Args:
+        surface: Where it showed itself.
+        status: The HTTP status, if it is told.
+        headers: Response headers, if they are told.
+        body: The payload, in any shape.
+        exception: Name of the exception class, with or without its module.
+        message: The text as it was seen; payloads and statuses inside it are read too.
+    """
+    return _facts_of_layers(
+        # A class name is told here as a code is: "openai.RateLimitError".
+        (
+            Layer(reasons=((exception or "").rpartition(".")[2].lower(),)),
+            *read_layers(message),
+            *read_layers(body),
+        ),
+        surface=surface,
+        status=status,
+        headers=_relevant(headers or {}),
+        exceptions=(exception,) if exception else (),
+    )
+
+
+def _facts_of_layers(
+    outermost_first: tuple[Layer, ...],
+    *,
+    surface: Surface,
+    status: int | None,
+    headers: Mapping[str, str],
+    exceptions: tuple[str, ...] = (),
+    phase: Phase = Phase.CONNECT,
+    bytes_received: int = 0,
+    received_at: float = 0.0,
+) -> ErrorFacts:
+    layers = outermost_first[::-1]
+    messages = tuple(dict.fromkeys(layer.message for layer in layers if layer.message))
+    told = next((number for layer in layers for number in layer.statuses), status)
+    if told is None or told < 400:
+        told = next((n for message in messages if (n := _status_in(message)) is not None), told)
+    return ErrorFacts(
+        surface=surface,
+        status=told,
+        code=next((layer.code for layer in layers if layer.code), None),
         type=next((layer.type for layer in layers if layer.type), None),
         param=next((layer.param for layer in layers if layer.param), None),
         message=messages[0] if messages else "",
-        reasons=tuple(dict.fromkeys(reason for layer in layers for reason in layer.reasons)),
+        reasons=tuple(
+            dict.fromkeys(reason for layer in layers for reason in layer.reasons if reason)
+        ),
         messages=messages,
-        headers=_relevant(headers or {}),
+        headers=headers,
+        exceptions=exceptions + tuple(name for one in outermost_first for name in one.exceptions),
         delays=tuple(delay for layer in layers for delay in layer.delays),
         phase=phase,
         bytes_received=bytes_received,
@@ -184,11 +235,13 @@ def retry_after_of(facts: ErrorFacts) -> RetryAfter | None:
     body (`retry_after`, `retryDelay`), the text ("try again in 20s"). Nonsense, negative and
     unreadable values count as absent.
     """
-    milliseconds = _number(facts.headers.get("retry-after-ms"))
+    milliseconds = parse_number(facts.headers.get("retry-after-ms"))
     if milliseconds is not None:
         return RetryAfter(seconds=milliseconds / 1000, source="header retry-after-ms")
     header = facts.headers.get("retry-after")
-    seconds = _number(header)
+    seconds = parse_number(header)
+    if seconds is None and header is not None:
+        seconds = parse_duration(header)
     if seconds is None and header is not None:
         seconds = _until(header, facts)
     if seconds is not None:
@@ -197,59 +250,21 @@ def retry_after_of(facts: ErrorFacts) -> RetryAfter | None:
         name, seconds = facts.delays[0]
         return RetryAfter(seconds=seconds, source=f"body field {name}")
     for message in facts.messages:
-        if match := _TRY_AGAIN_IN.search(message[:MAX_TEXT_CHARACTERS]):
-            wait = _duration(match["wait"])
-            if wait is not None:
-                return RetryAfter(seconds=wait, source=f"text {match[0].strip()!r}")
+        asked = wait_in_text(shortened(message))
+        if asked is not None:
+            return RetryAfter(seconds=asked[0], source=f"text {asked[1]!r}")
     return None
 
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = (
-    r"\d+(?:\.\d+)?\s*(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
-)
-# Not \b after the unit: OpenAI writes "6m0s".
-_DURATIONS = rf"(?:{_DURATION}(?![A-Za-z])\s*)+"
-_TRY_AGAIN_IN = re.compile(
-    rf"(?:try again|retry|available again|resets?|wait)"
-    rf"(?:\s++\w+){{0,2}}?\s++(?:(?:in|after|for)\s*+)?(?P<wait>{_DURATIONS})",
-    re.IGNORECASE,
-)
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h|d)", re.IGNORECASE)
-
-
-def _duration(text: str) -> float | None:
-    if not re.fullmatch(_DURATIONS, text.strip(), re.IGNORECASE):
-        return None
-    seconds = sum(
-        float(number) * _UNITS["ms" if unit.lower() == "milli" else unit.lower()]
-        for number, unit in _DURATION_PART.findall(text)
-    )
-    return seconds if seconds < float("inf") else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
+def _status_in(text: str) -> int | None:
+    match = _STATUS_IN_TEXT.search(shortened(text))
+    return int(next(group for group in match.groups() if group)) if match else None
 
 
 def _until(date: str, facts: ErrorFacts) -> float | None:
-    try:
-        then = _timestamp(date)
-        sent = facts.headers.get("date")
-        now = _timestamp(sent) if sent else facts.received_at
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0.0, then - now) if now else None
-
-
-def _timestamp(date: str) -> float:
-    when = parsedate_to_datetime(date)
-    # HTTP knows no other zone, also where a server leaves it out.
-    return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
+    then = parse_http_date(date)
+    now = parse_http_date(facts.headers.get("date", "")) or facts.received_at
+    return max(0.0, then - now) if then is not None and now else None
 
 
 # --- exceptions -----------------------------------------------------------------------------
@@ -270,7 +285,7 @@ def _cause_chain(error: BaseException) -> Iterator[BaseException]:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)[:MAX_TEXT_CHARACTERS].strip()
+        return str(error).strip()
     except Exception:  # a foreign __str__ may do anything
         return ""
 
@@ -292,121 +307,15 @@ def _status(error: BaseException) -> int | None:
 
 def _headers(error: BaseException) -> Mapping[str, str]:
     headers = _attribute(_attribute(error, "response"), "headers")
-    return _relevant(headers) if isinstance(headers, Mapping) else {}
+    try:
+        return _relevant(headers) if isinstance(headers, Mapping) else {}
+    except Exception:  # a foreign mapping may do anything
+        return {}
 
 
 def _relevant(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {
-        name.lower(): value for name, value in headers.items() if _KEPT_HEADERS.match(name.lower())
+        name.lower(): str(value)
+        for name, value in headers.items()
+        if _KEPT_HEADERS.match(name.lower())
     }
-
-
-# --- payloads -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """What one layer of a nested payload says of itself."""
-
-    code: str = ""
-    type: str = ""
-    param: str = ""
-    message: str = ""
-    reasons: tuple[str, ...] = ()
-    delays: tuple[tuple[str, float], ...] = ()
-
-
-_CODE_KEYS = ("code", "statusCode", "status_code", "http_code", "error_code")
-_WORD_KEYS = (
-    *_CODE_KEYS, "type", "status", "reason", "error_type", "errorType", "limit_source", "quotaId",
-)  # fmt: skip
-_TEXT_KEYS = ("message", "msg", "detail", "error_message", "errorMessage", "description", "title")
-_DELAY_KEYS = ("retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "retry_after_ms")
-_INNER_KEYS = (
-    "error", "errors", "metadata", "raw", "details", "detail", "violations", "body", "response",
-    "innererror", "inner_error", "cause", "choices", *_TEXT_KEYS,
-)  # fmt: skip
-
-
-def _layers(node: object, depth: int) -> Iterator[_Layer]:
-    """The layers of a payload, outermost first."""
-    if depth > MAX_DEPTH:
-        return
-    if isinstance(node, (bytes, bytearray)):
-        node = node[:MAX_TEXT_CHARACTERS].decode(errors="replace")
-    if isinstance(node, str):
-        yield from _text_layers(node, depth)
-    elif isinstance(node, (list, tuple)):
-        for item in node[:16]:
-            yield from _layers(item, depth + 1)
-    elif isinstance(node, Mapping):
-        yield _layer(node)
-        for key in dict.fromkeys(_INNER_KEYS):
-            value = node.get(key)
-            if isinstance(value, (Mapping, list, tuple)) or (
-                isinstance(value, str) and (key in ("error", "raw") or _holds_json(value))
-            ):
-                yield from _layers(value, depth + 1)
-
-
-def _text_layers(text: str, depth: int) -> Iterator[_Layer]:
-    text = text[:MAX_TEXT_CHARACTERS].strip()
-    inner = _json_inside(text)
-    words = text if inner is None else text[: _start_of_json(text)].strip()
-    if words:
-        yield _Layer(message=words)
-    if inner is not None:
-        yield from _layers(inner, depth + 1)
-
-
-def _layer(node: Mapping[object, object]) -> _Layer:
-    words = [str(node[key]) for key in _WORD_KEYS if isinstance(node.get(key), (str, int))]
-    message = next(
-        (value for key in _TEXT_KEYS if isinstance(value := node.get(key), str) and value), ""
-    )
-    return _Layer(
-        code=next(
-            (str(v) for k in _CODE_KEYS if isinstance(v := node.get(k), (str, int)) and v), ""
-        ),
-        type=_word(node, "type"),
-        param=_word(node, "param"),
-        message="" if _holds_json(message) else message[:MAX_TEXT_CHARACTERS].strip(),
-        reasons=tuple(word.lower() for word in words if word and len(word) <= 120),
-        delays=tuple(_delays(node)),
-    )
-
-
-def _word(node: Mapping[object, object], key: str) -> str:
-    value = node.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _delays(node: Mapping[object, object]) -> Iterator[tuple[str, float]]:
-    for key in _DELAY_KEYS:
-        value = node.get(key)
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            seconds = _number(str(value))
-            if seconds is None:
-                seconds = _duration(str(value))
-            elif key.endswith("_ms"):
-                seconds /= 1000
-            if seconds is not None:
-                yield key, seconds
-
-
-def _holds_json(text: str) -> bool:
-    return _json_inside(text[:MAX_TEXT_CHARACTERS].strip()) is not None
-
-
-def _json_inside(text: str) -> object:
-    """The JSON value that a text is, or ends with after a few words of a wrapper; else None."""
-    try:
-        value: object = from_json(text[_start_of_json(text) :])
-    except (TypeError, ValueError):  # a TypeError: half of a surrogate pair in the text
-        return None
-    return value if isinstance(value, (dict, list)) else None
-
-
-def _start_of_json(text: str) -> int:
-    match = _JSON_INSIDE.search(text)
-    return match.start() if match else len(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from agentcore.classification import ErrorKind
+from agentcore.kinds import ErrorKind
 
 if TYPE_CHECKING:
     import jinja2

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from agentcore.classification import CutCause, ErrorKind
+from agentcore.kinds import CutCause, ErrorKind
 from agentcore.messages import Usage
 
 __all__ = ["AttemptRecord", "Decision", "LimitSource", "estimate_tokens"]

@@ -8,13 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from agentcore.classification import Classification, CutCause, ErrorKind
-from agentcore.facts import MAX_TEXT_CHARACTERS, ErrorFacts, Surface
+from agentcore.classification import Classification
+from agentcore.facts import ErrorFacts, Surface
 from agentcore.families import CapParameter
+from agentcore.kinds import CutCause, ErrorKind
+from agentcore.payloads import shortened
 from agentcore.retry import Budget, Policy
 from agentcore.verdict import Partial
 
-__all__ = ["Adjust", "Adjustments", "Failure", "Keep", "Recovery", "Retry", "Stop", "decide"]
+__all__ = [
+    "Adjust",
+    "Adjustments",
+    "Failure",
+    "Keep",
+    "Recovery",
+    "Retry",
+    "Stop",
+    "decide",
+    "is_retried",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +134,19 @@ def decide(
     return _retry(failure, budget, policy, roll)
 
 
+def is_retried(classification: Classification, policy: Policy) -> bool:
+    """Whether the loop by itself makes another attempt after such a failure, corrected or not.
+
+    It says what `decide` does about a first failure whose answer had not begun; refused fields of
+    our own, which are left out of the next request, are not counted.
+    """
+    if classification.kind is ErrorKind.OUTPUT_LIMIT:
+        return True
+    asked = classification.retry_after
+    too_long = asked is not None and asked.seconds > policy.max_retry_after
+    return classification.is_transient and not too_long
+
+
 def _worth_keeping(
     failure: Failure, earlier: Sequence[Failure], budget: Budget, policy: Policy
 ) -> Keep | None:
@@ -160,6 +185,10 @@ def _correction(failure: Failure, earlier: Sequence[Failure]) -> Adjust | None:
         if is_lower and now.output_limit is None:
             reason = f"the endpoint takes at most {limit} output tokens"
             return Adjust(adjustments=replace(now, output_limit=limit), reason=reason)
+        if limit is None and (failure.output_limit or 0) > 1 and now.output_limit is None:
+            half = (failure.output_limit or 0) // 2
+            reason = f"the endpoint refuses the cap and names no other: half of it, {half} tokens"
+            return Adjust(adjustments=replace(now, output_limit=half), reason=reason)
     if kind is ErrorKind.INVALID_REQUEST and failure.facts is not None:
         return _without_refused_field(failure, failure.facts)
     if failure.cause is CutCause.MALFORMED and failure.tool_streaming:
@@ -184,7 +213,7 @@ def _is_unknown_in_stream(failure: Failure) -> bool:
 def _without_refused_field(failure: Failure, facts: ErrorFacts) -> Adjust | None:
     """Leave out, or rename, a field that we added ourselves and the endpoint refuses by name."""
     now = failure.adjustments
-    text = f"{facts.param or ''}\n{facts.text[:MAX_TEXT_CHARACTERS]}"
+    text = f"{facts.param or ''}\n{shortened(facts.text)}"
     if failure.tool_streaming and _STREAMING_SWITCH.search(text):
         reason = "the endpoint refuses the switch that streams tool arguments"
         return Adjust(adjustments=replace(now, tool_streaming=False), reason=reason)

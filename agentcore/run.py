@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import anyio
 
-from agentcore.classification import ErrorKind
 from agentcore.client import Client
 from agentcore.clocks import Clocks
 from agentcore.dispatch import Dispatched, Dispatcher
@@ -18,6 +17,7 @@ from agentcore.errors import ConfigurationError, RunError
 from agentcore.events import RunEvent, TurnFinished
 from agentcore.families import family_of
 from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, render
+from agentcore.kinds import ErrorKind
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, Message, Usage
 from agentcore.providers.base import ProviderAdapter, Request

@@ -12,10 +12,7 @@ import anyio
 
 from agentcore.accumulator import Accumulator
 from agentcore.attempt import Attempt, Emit
-from agentcore.classification import (
-    CutCause,
-    classify,
-)
+from agentcore.classification import classify
 from agentcore.client import Client
 from agentcore.clocks import Clocks, Silence
 from agentcore.drafts import Kept, keep
@@ -26,6 +23,7 @@ from agentcore.events import (
     RunEvent,
     WaitStarted,
 )
+from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
 from agentcore.providers.base import ProviderAdapter, Request
 from agentcore.recovery import Adjust, Failure, Keep, Recovery, Retry, Stop, decide

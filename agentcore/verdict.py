@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from agentcore.arguments import is_open_object, parse_arguments
-from agentcore.classification import CutCause
+from agentcore.kinds import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, Usage
 
 __all__ = ["Complete", "Cut", "Partial", "Verdict", "closed_call", "judge"]

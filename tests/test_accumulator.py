@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from agentcore.accumulator import Accumulator, CallProgress, News
 from agentcore.arguments import Arguments, parse_arguments
-from agentcore.classification import CutCause
 from agentcore.events import (
     Done,
     FinishReason,
@@ -22,6 +21,7 @@ from agentcore.events import (
     UsageReport,
 )
 from agentcore.facts import Phase
+from agentcore.kinds import CutCause
 from agentcore.messages import JsonObject, ToolCall, Usage
 from agentcore.providers import Local
 from agentcore.testing.script import Answer

@@ -1,24 +1,21 @@
 """The structure of the table, not its wording: what the texts mean is judged by the corpus."""
 
+import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agentcore.classification import (
-    ERROR_RULES,
-    KIND_OF_CAUSE,
-    CutCause,
-    ErrorKind,
-    ErrorRule,
-    Strength,
-    classify,
-    corrected_output_limit,
-)
+from agentcore.classification import classify, corrected_output_limit
+from agentcore.error_rules import ERROR_RULES, ErrorRule
 from agentcore.facts import ErrorFacts, Surface, facts_of_exception, facts_of_payload
+from agentcore.kinds import KIND_OF_CAUSE, CutCause, ErrorKind, Strength
 from agentcore.testing.strategies import (
     error_facts,
     error_payloads,
@@ -71,6 +68,13 @@ def test_an_adapters_row_is_read_before_the_common_ones_of_its_strength() -> Non
         ({"statuses": (418,), "words": ("coffee",)}, None),
         ({"surfaces": (Surface.HTTP,)}, "surface http"),
         ({"surfaces": (Surface.SSE,)}, None),
+        # Case and punctuation do not count.
+        ({"words": ("TeaPot",)}, "reason 'teapot'"),
+        ({"reason_patterns": (r"t[aeiou]{2}p",)}, "reason 'teapot'"),
+        ({"reason_patterns": (r"coffee",)}, None),
+        ({"min_wait": 60.0}, "a wait of 90 s (header retry-after)"),
+        ({"min_wait": 91.0}, None),
+        ({"prompt_fits": True}, None),
     ],
 )
 def test_conditions_of_a_row(row: dict[str, object], evidence: str | None) -> None:
@@ -80,6 +84,7 @@ def test_conditions_of_a_row(row: dict[str, object], evidence: str | None) -> No
         reasons=("teapot",),
         messages=("here is my handle", "I am short and stout"),
         exceptions=("builtins.OSError", "tea.pot.TeaError"),
+        headers={"retry-after": "90"},
     )
     own = ErrorRule(
         name="own",
@@ -104,6 +109,9 @@ def test_conditions_of_a_row(row: dict[str, object], evidence: str | None) -> No
         ("Range of max_tokens should be in the range of [1, 8192]", 8_192),
         ("the maximum allowed output tokens is 64000", 64_000),
         ("can only afford 0", None),
+        ("prompt is too long: 214000 tokens > 200000 maximum", None),
+        ("maximum context length is 100 tokens (60 in the messages, 90 in the completion)", 40),
+        ("maxOutputTokens value but the range of tokens is from 1 to 65537 (exclusive)", 65_536),
         ("too many", None),
     ],
 )
@@ -112,14 +120,11 @@ def test_cap_that_a_refusal_names(text: str, limit: int | None) -> None:
 
 
 def test_only_a_refused_cap_carries_a_cap() -> None:
-    text = "can only afford 100"
+    refused = ErrorFacts(surface=Surface.HTTP, status=402, messages=("can only afford 100",))
 
-    assert [
-        classify(
-            ErrorFacts(surface=Surface.HTTP, status=status, messages=(text,))
-        ).corrected_output_limit
-        for status in (402, 500)
-    ] == [100, None]
+    assert classify(refused).corrected_output_limit == 100
+    assert corrected_output_limit(replace(refused, messages=("limit 100",))) == 100
+    assert classify(replace(refused, messages=("limit 100",))).corrected_output_limit is None
 
 
 # --- the table ------------------------------------------------------------------------------
@@ -161,9 +166,14 @@ def only(row: ErrorRule) -> list[ErrorFacts]:
     ]
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ERROR_RULES if not row.phrases], ids=lambda row: row.name
-)
+NAMED = [
+    row
+    for row in ERROR_RULES
+    if not (row.phrases or row.reason_patterns or row.min_wait or row.prompt_fits is not None)
+]
+
+
+@pytest.mark.parametrize("row", NAMED, ids=lambda row: row.name)
 def test_no_row_is_hidden_by_those_before_it(row: ErrorRule) -> None:
     assert {classify(facts).rule for facts in only(row)} == {row.name}
 
@@ -228,3 +238,172 @@ def test_a_row_at_the_end_never_changes_an_answer_of_its_strength(
         assert after == before
     else:
         assert after.rule in (before.rule, row.name)
+
+
+@given(error_facts(), error_rules())
+def test_a_row_after_all_others_never_changes_a_named_answer(
+    facts: ErrorFacts, row: ErrorRule
+) -> None:
+    before = classify(facts)
+    last = replace(row, strength=Strength.DEFAULT)
+
+    after = classify(facts, (*ERROR_RULES, last))
+
+    assert after == before or before.rule == "no rule"
+
+
+@given(error_facts(), error_rules())
+def test_an_adapters_row_makes_auth_or_quota_transient_only_if_it_says_so(
+    facts: ErrorFacts, row: ErrorRule
+) -> None:
+    common = classify(facts)
+    silent = classify(facts, [replace(row, makes_transient=False)])
+    saying = classify(facts, [replace(row, makes_transient=True)])
+
+    if common.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
+        assert not silent.is_transient
+        assert silent.kind is not ErrorKind.OUTPUT_LIMIT
+    assert saying == silent or saying.rule == row.name
+
+
+def test_an_adapter_may_know_a_quota_that_passes() -> None:
+    facts = facts_of_payload({"error": {"code": "insufficient_quota"}})
+    row = ErrorRule(
+        name="own",
+        kind=ErrorKind.RATE_LIMIT,
+        strength=Strength.SPECIFIC,
+        why="",
+        words=("insufficient_quota",),
+    )
+
+    assert classify(facts, [row]).rule == "credit-code"
+    assert classify(facts, [replace(row, makes_transient=True)]).rule == "own"
+
+
+# --- what must not matter -------------------------------------------------------------------
+
+REPORTED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "errors.jsonl").read_text().splitlines()
+]
+BODIES = [row["body"] for row in REPORTED if row.get("body")]
+# A text with an object, a figure or a quotation in it is no plain sentence.
+SENTENCES = [row["message"] for row in REPORTED if re.fullmatch(r"[\w ,.:;()/-]+", row["message"])]
+
+
+def wrappings(body: JsonValue) -> list[JsonValue]:
+    return [
+        json.dumps(body),
+        json.dumps(body, ensure_ascii=False, indent=2),
+        {"error": body},
+        [body],
+        {"error": {"metadata": {"raw": json.dumps(body)}}},
+        {"error": {"message": json.dumps(body)}},
+        {"error": {"metadata": {"raw": body}}},
+    ]
+
+
+@given(st.sampled_from(BODIES) | error_payloads(), st.integers(0, 6), st.integers(0, 6))
+def test_wrapping_a_body_once_more_never_changes_the_kind(
+    body: JsonValue, first: int, second: int
+) -> None:
+    kind = classify(facts_of_payload(body)).kind
+
+    once = wrappings(body)[first]
+    assert classify(facts_of_payload(once)).kind is kind
+    assert classify(facts_of_payload(wrappings(once)[second])).kind is kind
+
+
+@given(
+    st.sampled_from(SENTENCES),
+    st.sampled_from([str.lower, str.upper, str.title, str.swapcase]),
+    st.sampled_from([" ", "  ", "\n", "\t ", "\r\n"]),
+    st.from_regex(r"( \((request id|ref): [a-z]{2}[0-9a-f]{16}\))?", fullmatch=True),
+)
+def test_case_space_and_an_id_never_change_the_kind(
+    sentence: str, case: Callable[[str], str], space: str, id_: str
+) -> None:
+    def kind(message: str) -> ErrorKind:
+        return classify(facts_of_payload({"error": {"message": message}})).kind
+
+    assert kind(case(sentence).replace(" ", space) + id_) is kind(sentence)
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        'prompt: "rate limit exceeded, insufficient credits"',
+        "failed_generation: 'invalid api key'",
+        "```\nNetwork connection lost.\n```",
+        f'I cannot go on from "{"the context window is exceeded " * 4}"',
+        "“人工智能 insufficient balance 余额不足 and a long quotation that a user wrote”",
+    ],
+)
+def test_what_is_quoted_is_no_wording(quotation: str) -> None:
+    facts = facts_of_payload({"error": {"message": f"It failed. {quotation}"}})
+
+    assert classify(facts).kind is ErrorKind.UNKNOWN
+
+
+def test_what_an_error_field_introduces_is_its_own_text() -> None:
+    told = "You exceeded your current quota, please check your plan and billing details. " * 2
+
+    for before in ("Request failed: ", "error: ", "the upstream returned ", "message="):
+        assert classify(facts_of_payload(f'{before}"{told}"')).kind is ErrorKind.QUOTA
+
+
+def test_what_a_terminal_showed_before_its_error_is_no_wording() -> None:
+    text = "cat notes.md\nrate limit, insufficient credits\nAPI Error: Connection reset by peer"
+
+    assert classify(facts_of_payload(text)).kind is ErrorKind.CONNECTION
+
+
+@pytest.mark.parametrize(
+    "text", ["took 429 ms", "id 5031", "v4.29", "429 tokens were sent", "port 503x", "$4.02"]
+)
+def test_a_status_counts_only_as_a_token_of_its_own(text: str) -> None:
+    assert classify(facts_of_payload({"error": {"message": text}})).kind is ErrorKind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 10**5_000},
+        {"message": "max_tokens must be at most " + "9" * 5_000},
+        {"code": "²"},
+        {"retry_after": float("nan"), "code": float("inf")},
+        {"error": {"error": [{"code": 1}] * 100_000}},
+    ],
+    ids=["long code", "long cap", "no digit", "no number", "wide"],
+)
+def test_what_once_raised_or_hung(payload: object) -> None:
+    assert classify(facts_of_payload(payload)).kind in ErrorKind
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"message": "limit: 0, please retry in 20s", "code": 429}}, ErrorKind.QUOTA),
+        ({"error": {"message": "daily limit reached, try again in 5s"}}, ErrorKind.QUOTA),
+        ({"error": {"code": "insufficient_quota", "retry_after": 3}}, ErrorKind.QUOTA),
+        ({"error": {"code": "invalid_api_key", "retry_after": 3}}, ErrorKind.AUTH),
+        ({"error": {"code": 429, "retry_after": 86_400}}, ErrorKind.QUOTA),
+    ],
+)
+def test_a_wait_beside_a_permanent_cause_does_not_make_it_transient(
+    body: JsonValue, kind: ErrorKind
+) -> None:
+    found = classify(facts_of_payload(body))
+
+    assert found.kind is kind
+    assert found.retry_after is not None
+    assert not found.is_transient
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ERROR_RULES if row.phrases and row.strength is Strength.WORDING],
+    ids=lambda row: row.name,
+)
+def test_a_wording_is_known_of_two_sources(row: ErrorRule) -> None:
+    assert len(set(row.sources)) >= 2 or "one source" in row.why

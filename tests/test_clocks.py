@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore.classification import CutCause
 from agentcore.clocks import Clocks, Silence
 from agentcore.facts import Phase
+from agentcore.kinds import CutCause
 
 CONTENT = (Phase.REASONING, Phase.TEXT, Phase.TOOL_ARGUMENTS)
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 from typing_extensions import override
 
-from agentcore.classification import CutCause
 from agentcore.dispatch import (
     MAX_ERROR_BYTES,
     MAX_RESULT_BYTES,
@@ -24,6 +23,7 @@ from agentcore.dispatch import (
 )
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
+from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, ToolCall, ToolMessage
 from agentcore.tools import (

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agentcore.arguments import closed_fields, parse_arguments
-from agentcore.classification import CutCause
 from agentcore.drafts import CutCall, Kept, keep
+from agentcore.kinds import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
 from agentcore.testing.script import Answer
 from agentcore.testing.strategies import answers, json_objects

@@ -1,5 +1,6 @@
 import time
 from types import MappingProxyType, SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from hypothesis import example, given
@@ -8,7 +9,6 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from agentcore.facts import (
-    MAX_DEPTH,
     ErrorFacts,
     Phase,
     RetryAfter,
@@ -17,6 +17,7 @@ from agentcore.facts import (
     facts_of_payload,
     retry_after_of,
 )
+from agentcore.payloads import MAX_DEPTH
 from agentcore.testing.strategies import error_facts, error_payloads, exceptions_with_causes
 
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
@@ -72,7 +73,7 @@ NESTINGS: dict[str, tuple[object, tuple[object, ...]]] = {
     "a status as text": ({"error": {"code": "503"}}, (503, "503", None, None, "")),
     # Once int() met a digit that is none, and a number without an end.
     "a digit that is none": ({"code": "²"}, (None, "²", None, None, "")),
-    "no number that ends": ({"code": "1" * 5_000}, (None, "1" * 5_000, None, None, "")),
+    "no number that ends": ({"code": "1" * 5_000}, (None, None, None, None, "")),
     "no status": ({"code": 7}, (None, "7", None, None, "")),
     "a list": ([{"error": {"message": "m", "code": 1}}], (None, "1", None, None, "m")),
     "details": (
@@ -83,7 +84,18 @@ NESTINGS: dict[str, tuple[object, tuple[object, ...]]] = {
     "a bare string": ("Service unavailable", (None, None, None, None, "Service unavailable")),
     "an error that is a string": ({"error": "boom"}, (None, None, None, None, "boom")),
     "null": (None, (None, None, None, None, "")),
-    "a number": (529, (None, None, None, None, "")),
+    "a number": (529, (529, "529", None, None, "")),
+    "a text in quotes": ('"Overloaded"', (None, None, None, None, "Overloaded")),
+    "a repr in an SDK's text": (
+        "Error code: 429 - {'error': {'code': None, 'message': \"it's busy\"}}",
+        (429, None, None, None, "it's busy"),
+    ),
+    "escaped JSON in a log line": (
+        'failed: {\\"error\\": {\\"code\\": 503, \\"message\\": \\"busy\\"}}',
+        (503, "503", None, None, "busy"),
+    ),
+    # Once str() of a number without an end raised.
+    "an integer of 5,000 digits": ({"code": 10**5_000}, (None, None, None, None, "")),
     "empty": ("", (None, None, None, None, "")),
     "odd types": (
         {"code": None, "type": 5, "param": [], "message": {}},
@@ -91,7 +103,7 @@ NESTINGS: dict[str, tuple[object, tuple[object, ...]]] = {
     ),
     "half an event": ('{"error": {"mess', (None, None, None, None, '{"error": {"mess')),
     # Once the parser's TypeError came through.
-    "half an emoji": ('{"error": "\ud83d"}', (None, None, None, None, '{"error": "\ud83d"}')),
+    "half an emoji": ('{"error": "\ud83d"}', (None, None, None, None, "\ud83d")),
 }
 
 
@@ -115,8 +127,11 @@ def test_reasons_and_messages_are_innermost_first() -> None:
     assert facts.text == "inner\nouter"
 
 
-def test_a_status_that_was_given_is_not_overruled() -> None:
-    assert facts_of_payload({"code": 429}, surface=Surface.HTTP, status=400).status == 400
+def test_the_innermost_error_status_counts() -> None:
+    assert facts_of_payload({"code": 429}, surface=Surface.HTTP, status=400).status == 429
+    assert facts_of_payload({"code": 200}, surface=Surface.HTTP, status=400).status == 400
+    assert facts_of_payload("bad status code: 503", surface=Surface.HTTP, status=200).status == 503
+    assert facts_of_payload("it took 503 ms", surface=Surface.HTTP, status=200).status == 200
 
 
 def test_nesting_has_an_end() -> None:
@@ -246,6 +261,7 @@ def test_exception_without_a_response(
         exceptions=names,
         message=messages[0] if messages else "",
         messages=messages,
+        reasons=tuple(message for message in messages if " " not in message),
         phase=Phase.TEXT,
         bytes_received=3,
         received_at=AT,
@@ -267,7 +283,7 @@ def test_exception_with_a_response() -> None:
         code="rate_limit_exceeded",
         type="requests",
         message="Slow down",
-        reasons=("rate_limit_exceeded", "requests"),
+        reasons=("rate_limit_exceeded", "requests", "wrapped"),
         messages=("Slow down", "Error code: 429", "wrapped"),
         headers={"retry-after": "7"},
         exceptions=("builtins.RuntimeError", f"{__name__}.StatusError"),
@@ -277,7 +293,7 @@ def test_exception_with_a_response() -> None:
 def test_an_exception_with_a_body_and_no_status_came_in_the_stream() -> None:
     facts = facts_of_exception(StatusError(None, {"message": "Network connection lost."}))
 
-    assert (facts.surface, facts.status) == (Surface.SSE, None)
+    assert (facts.surface, facts.status) == (Surface.SSE, 429)
     assert facts.message == "Network connection lost."
 
 
@@ -324,7 +340,7 @@ def test_retry_after_as_a_date(sent: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert asked(retry_after=sent, received_at=AT - 10, date=earlier) == (30, header)
     assert asked(retry_after=sent, received_at=AT + 10) == (0, header)
     assert asked(retry_after=sent) is None
-    assert asked(retry_after=sent, received_at=AT - 10, date="nonsense") is None
+    assert asked(retry_after=sent, received_at=AT - 10, date="nonsense") == (10, header)
     monkeypatch.undo()
     time.tzset()
 
@@ -372,6 +388,10 @@ def test_retry_after_in_the_body(field: str, value: JsonValue, seconds: float | 
         ("Try again in 2 milliseconds", 0.002),
         ("Retry after 5 seconds", 5),
         ("Please retry in about 5 minutes", 300),
+        ("Retry after 1m30s", 90),
+        ("retry 3 days of work", None),
+        ("请在 20 秒后重试", 20),
+        ("Retry-After: 12", 12),
         ("the limit resets in 1 day", 86_400),
         ("Please wait 3 mins", 180),
         ("available again in 2 hours", 7_200),
@@ -426,3 +446,15 @@ def test_any_wait_is_a_number_of_seconds(facts: ErrorFacts) -> None:
     wait = retry_after_of(facts)
 
     assert wait is None or 0 <= wait.seconds < float("inf")
+
+
+class BrokenHeaders(dict[str, str]):
+    """Headers of a response that is gone."""
+
+    @override
+    def items(self) -> NoReturn:
+        raise RuntimeError("gone")
+
+
+def test_headers_that_cannot_be_read_are_none() -> None:
+    assert facts_of_exception(StatusError(500, None, BrokenHeaders(date="x"))).headers == {}

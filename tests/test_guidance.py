@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import agentcore
 from agentcore import guidance
-from agentcore.classification import ErrorKind
 from agentcore.guidance import (
     ADVICE,
     CapGuidance,
@@ -23,6 +22,7 @@ from agentcore.guidance import (
     render,
     suggest_lines,
 )
+from agentcore.kinds import ErrorKind
 
 TEMPLATES = Path(agentcore.__file__).parent / "templates"
 CUTS: list[type[Guidance]] = [SectionsGuidance, CapGuidance, SilenceGuidance, MalformedGuidance]

@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore.classification import KIND_OF_CAUSE, Classification, CutCause, ErrorKind
+from agentcore.classification import Classification
 from agentcore.facts import ErrorFacts, RetryAfter, Surface
+from agentcore.kinds import KIND_OF_CAUSE, CutCause, ErrorKind
 from agentcore.messages import ToolCall
-from agentcore.recovery import Adjust, Adjustments, Failure, Keep, Recovery, Retry, Stop, decide
+from agentcore.recovery import (
+    Adjust,
+    Adjustments,
+    Failure,
+    Keep,
+    Recovery,
+    Retry,
+    Stop,
+    decide,
+    is_retried,
+)
 from agentcore.retry import Budget, Policy
 from agentcore.verdict import Partial
 
@@ -229,7 +240,18 @@ TABLE: dict[str, tuple[Failure, Recovery]] = {
         Stop(reason="a failure of kind quota does not pass with time"),
     ),
     "output limit without a figure": (
-        failure(ErrorKind.OUTPUT_LIMIT, limit=100),
+        failure(ErrorKind.OUTPUT_LIMIT, limit=101),
+        Adjust(
+            adjustments=Adjustments(output_limit=50),
+            reason="the endpoint refuses the cap and names no other: half of it, 50 tokens",
+        ),
+    ),
+    "output limit without a figure, halved before": (
+        failure(ErrorKind.OUTPUT_LIMIT, limit=50, adjusted=Adjustments(output_limit=50)),
+        Stop(reason="a failure of kind output_limit does not pass with time"),
+    ),
+    "output limit where none was sent": (
+        failure(ErrorKind.OUTPUT_LIMIT),
         Stop(reason="a failure of kind output_limit does not pass with time"),
     ),
     "output limit that is no lower": (
@@ -261,6 +283,15 @@ TABLE: dict[str, tuple[Failure, Recovery]] = {
 @pytest.mark.parametrize(("failed", "expected"), TABLE.values(), ids=TABLE)
 def test_first_attempt(failed: Failure, expected: Recovery) -> None:
     assert decision(failed) == expected
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+@pytest.mark.parametrize("retry_after", [None, 120, 121])
+def test_what_is_retried_is_what_is_decided(kind: ErrorKind, retry_after: float | None) -> None:
+    failed = failure(kind, retry_after=retry_after, corrected=10, limit=20)
+
+    made = not isinstance(decision(failed), Stop)
+    assert is_retried(failed.classification, Policy()) is made
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))

@@ -9,8 +9,8 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from agentcore.accumulator import Accumulator
-from agentcore.classification import CutCause
 from agentcore.events import Done, InStreamError
+from agentcore.kinds import CutCause
 from agentcore.providers import Local
 from agentcore.sse import SSEDecoder
 from agentcore.testing.script import Answer, Call, stream

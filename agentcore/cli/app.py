@@ -12,6 +12,7 @@ from rich.text import Text
 from agentcore.agent import Agent
 from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import Display
+from agentcore.cli.explain import explain
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.providers import PROVIDERS, ProviderAdapter
 from agentcore.run import RunResult
@@ -27,6 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(explain)
 
 _console = Console()
 _errors = Console(stderr=True)

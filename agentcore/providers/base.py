@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 from typing_extensions import override
 
-from agentcore.classification import ErrorRule
 from agentcore.clocks import Clocks
+from agentcore.error_rules import ErrorRule
 from agentcore.events import (
     FinishReason,
     InStreamError,

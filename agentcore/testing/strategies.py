@@ -12,8 +12,9 @@ from hypothesis.strategies import SearchStrategy
 from pydantic import JsonValue
 from typing_extensions import override
 
-from agentcore.classification import ErrorKind, ErrorRule, Strength
+from agentcore.error_rules import ErrorRule
 from agentcore.facts import ErrorFacts, Phase, Surface
+from agentcore.kinds import ErrorKind, Strength
 from agentcore.messages import JsonObject, Usage
 from agentcore.testing.script import Answer, Call, Reply, Send
 
@@ -220,6 +221,10 @@ def error_rules() -> SearchStrategy[ErrorRule]:
         exceptions=st.just(()) | st.just(("TimeoutError", "OddError")),
         phrases=st.just(()) | st.lists(phrases, max_size=2).map(tuple),
         vetoes=st.just(()) | st.lists(phrases, max_size=1).map(tuple),
+        reason_patterns=st.just(()) | st.sampled_from(["limit", "error$"]).map(lambda one: (one,)),
+        min_wait=st.none() | st.floats(0, 1e5),
+        prompt_fits=st.none() | st.booleans(),
+        makes_transient=st.booleans(),
     )
 
 
