@@ -209,6 +209,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         why="the cap's own parameter beside the figure that is allowed",
         phrases=(
             r"max_?(?:output_|completion_|new_)?tokens\W+(?:is )?too (?:large|high|big)",
+            r"maximum (?:output |completion )?tokens (?:you )?requested exceeds? .{0,40}?\d{1,12}",
             r"max_?(?:output_|completion_|new_)?tokens\W+\d{1,12} > \d{1,12}",
             r"(?:max_?(?:output_|completion_|new_)?tokens|maxOutputTokens)\b.{0,60}?"
             r"(?:at most|<=|≤|less than or equal to|(?:must )?not exceed|cannot exceed|不能超过)"
@@ -364,6 +365,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             form
             for window in (r"(?:daily|monthly|weekly|per[- ]day|per[- ]month|hour(?:ly)?)",)
             for form in (
+                rf"too many (?:\w+ ){{0,2}}{window}",
                 rf"{window}[\w ,\-]{{0,40}}(?:limit|quota|cap|allocation|allowance|credits?|usage"
                 rf"|requests)",
                 rf"(?:limit|quota|cap|allocation|allowance|credits?)[\w ,\-(]{{0,40}}{window}",
@@ -371,6 +373,22 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         ),
         vetoes=(r"per[ -]minute", r"(?:tpm|rpm|qps)"),
         sources=("OpenRouter", "Baidu", "Cloudflare", "Hugging Face"),
+    ),
+    ErrorRule(
+        name="day-in-quota-id",
+        kind=_K.QUOTA,
+        strength=_SPECIFIC,
+        why="Google's quota id, printed into a text: counted by the day",
+        phrases=(r"\w{1,80}perday\w{0,80}",),
+        sources=("Google",),
+    ),
+    ErrorRule(
+        name="minute-in-quota-id",
+        kind=_K.RATE_LIMIT,
+        strength=_SPECIFIC,
+        why="Google's quota id, printed into a text: counted by the minute",
+        phrases=(r"\w{1,80}per(?:minute|second)\w{0,80}",),
+        sources=("Google",),
     ),
     ErrorRule(
         name="hours-to-wait",
@@ -511,6 +529,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "model_overloaded",
             "no_capacity",
             "service_unavailable_error",
+            "serviceUnavailableException",
             "system_busy",
             "base_resp:1001:busy",
             "slow_down",
@@ -614,6 +633,21 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_SPECIFIC,
         why="a clock of the HTTP stack ran out",
         exceptions=_TIMEOUT_ERRORS,
+    ),
+    ErrorRule(
+        name="backend-error",
+        kind=_K.SERVER_ERROR,
+        strength=_SPECIFIC,
+        why="Google's reason for a fault behind its front, also where the status says CANCELLED",
+        words=("backendError",),
+    ),
+    ErrorRule(
+        name="status-499",
+        kind=_K.TIMEOUT,
+        strength=_SPECIFIC,
+        why="a hop in between hung up; who hangs up himself gets no status",
+        surfaces=(Surface.HTTP,),
+        statuses=(499,),
     ),
     ErrorRule(
         name="gateway-timeout",
@@ -783,6 +817,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"credentials",
             r"(?:tpm|rpm|qps)",
             r"quota ?increase",
+            r"requests? quota exceeded",
+            r"backoff",
         ),
         sources=("OpenAI", "Anthropic", "OpenRouter", "DeepSeek", "one-api", "Hugging Face"),
     ),
@@ -793,6 +829,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         why="the prompt does not fit the window",
         phrases=(
             r"maximum context length",
+            r"longer than the maximum model length",
             r"max(?:imum)? context (?:size|window|tokens)",
             r"(?:prompt|input|request|conversation|context|messages?) (?:\w+ ){0,4}(?:is |are"
             r" )?too long",
@@ -841,6 +878,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"throttl\w+",
             r"response body",
             r"please wait",
+            r"time (?:frame|window|period)",
+            r"too many requests",
         ),
         sources=("OpenAI", "Anthropic", "vLLM", "llama.cpp", "Google", "GitHub Models"),
     ),
@@ -1063,6 +1102,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         why="the model, the deployment or the route is what is unknown",
         phrases=(
             r"no endpoints? found",
+            r"unable to access (?:\S+ ){0,2}model",
             r"no allowed providers",
             r"no (?:available )?channels?(?: available)? for",
             r"(?:model|deployment|endpoint|engine|function|route|resource|url|page)s?(?:"
@@ -1244,6 +1284,8 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_WORDING,
         why="a hop lost its connection, or never had it, and says so in words",
         phrases=(
+            r"e(?:hostunreach|netunreach|hostdown|netdown|connreset|connrefused|connaborted|pipe)",
+            r"(?:did not|didn't) (?:get|receive) (?:an?|any) response",
             r"network (?:connection lost|error|failure|failed|is unreachable|changed|request"
             r" failed)",
             r"connection(?: \w+){0,2} (?:lost|reset|refused|closed|aborted|terminated|dropped"
@@ -1323,6 +1365,15 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"<!doctype|<html",
         ),
         sources=("OpenRouter", "httpx", "undici", "Envoy", "reqwest", "curl"),
+    ),
+    ErrorRule(
+        name="model-output-text",
+        kind=_K.SERVER_ERROR,
+        strength=_WORDING,
+        why="Google's MALFORMED_FUNCTION_CALL in a proxy's words; it is Google's alone",
+        surfaces=(Surface.FINISH,),
+        phrases=(r"malformed function call",),
+        sources=("Google", "Antigravity proxies"),
     ),
     ErrorRule(
         name="cut-arguments-text",
@@ -1500,6 +1551,13 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_DEFAULT,
         why="the server's own fault, by the standard",
         status_class=5,
+    ),
+    ErrorRule(
+        name="status-424",
+        kind=_K.SERVER_ERROR,
+        strength=_DEFAULT,
+        why="failed dependency: what failed lies behind the gateway",
+        statuses=(424,),
     ),
     ErrorRule(
         name="status-4xx",

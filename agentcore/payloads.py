@@ -62,6 +62,7 @@ _CODE_KEYS = (
 _WORD_KEYS = (
     *_CODE_KEYS, "type", "__type", "reason", "error_type", "errorType", "limit_source", "quotaId",
     "blockReason", "block_reason", "finish_reason", "finishReason", "stop_reason", "error",
+    ":exception-type",
 )  # fmt: skip
 _TEXT_KEYS = (
     "message", "Message", "msg", "detail", "error_message", "errorMessage", "error_msg",

@@ -42,6 +42,7 @@ _FORMS: Final = tuple(
         r"(?:input|request|prompt) \((?P<prompt>N) tokens\).{0,80}?context "
         r"(?:length|size|window).{0,10}?\((?P<window>N) tokens\)",
         r"prompt is too long: (?P<prompt>N) tokens > (?P<window>N)",
+        r"prompt \(length (?P<prompt>N)\) is longer than the maximum model length of (?P<window>N)",
         r"input token count(?: of)? \(?(?P<prompt>N)\)? exceeds.{0,60}?\(?(?P<window>N)\)?",
     )
 )

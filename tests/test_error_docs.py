@@ -39,7 +39,7 @@ def _reads(rule: ErrorRule) -> str:
         f"{len(rule.words)} codes" if rule.words else "",
         "the form of a code" if rule.reason_patterns else "",
         f"{len(rule.exceptions)} exceptions" if rule.exceptions else "",
-        f"{len(rule.phrases)} phrases" if rule.phrases else "",
+        f"{len(rule.phrases)} phrase{'s' if len(rule.phrases) > 1 else ''}" if rule.phrases else "",
         f"a wait ≥ {rule.min_wait:g} s" if rule.min_wait is not None else "",
         "tokens of prompt and window" if rule.prompt_fits is not None else "",
     ]
