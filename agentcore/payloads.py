@@ -23,7 +23,7 @@ the rest from its end, where tracebacks do. A proxy's HTML page may be 1 MB."""
 MAX_JSON_CHARACTERS = 8_192
 """How much of a text is parsed as JSON; of a longer one, the members that begin before."""
 
-MAX_REPR_CHARACTERS = 2_048
+MAX_REPR_CHARACTERS = 1_536
 """The same for a Python `repr`, which takes longer to read."""
 
 MAX_ALL_CHARACTERS = 16_384

@@ -90,7 +90,7 @@ class Desk:
         return await self.dispatch(kept=cut(name, raw, cause))
 
 
-def desk(*tools: Tool, workspace: Path = Path("/workspace")) -> Desk:
+def desk(*tools: Tool, workspace: Path = Path("/nowhere")) -> Desk:
     events: list[RunEvent] = []
 
     async def emit(event: RunEvent) -> None:
@@ -288,7 +288,7 @@ async def test_a_change_is_reported() -> None:
 
 
 async def test_a_listener_is_not_needed() -> None:
-    dispatcher = Dispatcher(tools={"echo": echo}, context=ToolContext(workspace=Path("/workspace")))
+    dispatcher = Dispatcher(tools={"echo": echo}, context=ToolContext(workspace=Path("/nowhere")))
     kept = keep(
         Partial(calls=(call("echo", text="a"), ToolCall(id="c", name="echo", arguments='{"te'))),
         CutCause.ENDED,

@@ -19,7 +19,7 @@ from agentcore.tools.base import MAX_ERROR_CHARACTERS, InvalidArguments
 if TYPE_CHECKING:
     from decimal import Decimal
 
-CONTEXT = ToolContext(workspace=Path("/workspace"), call_id="call-1")
+CONTEXT = ToolContext(workspace=Path("/nowhere"), call_id="call-1")
 
 
 @tool
