@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from agentcore.error_rules import ERROR_RULES, ErrorRule
 from agentcore.facts import ErrorFacts, RetryAfter, retry_after_of
 from agentcore.kinds import ErrorKind
-from agentcore.payloads import shortened
+from agentcore.payloads import MAX_TEXT_CHARACTERS, shortened
 from agentcore.token_figures import TokenFigures, read_cap, read_figures
 
 __all__ = ["Classification", "classify", "corrected_output_limit"]
@@ -107,7 +107,13 @@ class _Known:
     @cached_property
     def text(self) -> str:
         """All human texts, innermost first, lower case, without what looks quoted."""
-        lines = (" ".join(unquoted(message).split()) for message in self.facts.messages)
+        lines: list[str] = []
+        room = MAX_TEXT_CHARACTERS
+        for message in self.facts.messages:
+            if room <= 0:
+                break
+            lines.append(" ".join(unquoted(message[:room] if room < 400 else message).split()))
+            room -= len(message)
         # No phrase holds a word of such a length, and some expressions are slow on one.
         text = _ENDLESS_WORD.sub("…", shortened("\n".join(lines).lower()))
         return _PUNCTUATION.sub(r"\1", text)
@@ -142,6 +148,8 @@ def _match(rule: ErrorRule, known: _Known) -> str | None:
 def _named(rule: ErrorRule, known: _Known) -> list[str] | None:
     """Codes, reasons and exceptions."""
     evidence: list[str] = []
+    if rule.forbidden_words and not _squashed_words(rule.forbidden_words).isdisjoint(known.reasons):
+        return None
     if rule.words:
         words = _squashed_words(rule.words)
         word = next((word for word in reversed(known.reasons) if word in words), None)
@@ -219,6 +227,7 @@ def _fenced(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 # --- quotations -----------------------------------------------------------------------------
 
+_ADDRESS = re.compile(r"https?://\S{1,400}")
 _ENDLESS_WORD = re.compile(r"\w{200,}")
 _PUNCTUATION = re.compile(r"([^\w\s]{2})[^\w\s]{2,}")
 _TERMINAL_ERROR = re.compile(r"^.*\n\s*(?=API Error:)", re.DOTALL)
@@ -244,7 +253,7 @@ def unquoted(text: str) -> str:
     Left out are code fences, `prompt: "…"` and its like, long spans in quotes that no error field
     introduces, and what a terminal showed before its line `API Error:`.
     """
-    text = _TERMINAL_ERROR.sub("", shortened(text))
+    text = _ADDRESS.sub(" … ", _TERMINAL_ERROR.sub("", shortened(text)))
     if "```" in text or "~~~" in text:
         text = _FENCE.sub(" … ", text)
     if not any(mark in text for mark in "\"'“「"):

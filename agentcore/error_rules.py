@@ -37,6 +37,8 @@ class ErrorRule:
     """Regular expressions, case ignored, fenced so that they match whole words only."""
     vetoes: tuple[str, ...] = ()
     """Phrases that forbid the row."""
+    forbidden_words: tuple[str, ...] = ()
+    """Codes, types or reasons that forbid the row; compared as `words` are."""
     min_wait: float | None = None
     """Seconds: the endpoint asks for a wait at least as long."""
     prompt_fits: bool | None = None
@@ -109,7 +111,6 @@ _CONNECTION_ERRORS = (
     "EndOfStream",
     "EndpointConnectionError",
     "IncompleteRead",
-    "LocalProtocolError",
     "NetworkError",
     "NewConnectionError",
     "ProtocolError",
@@ -178,7 +179,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "model_context_window_exceeded",
             "exceed_context_size_error",
             "context_window_exceeded",
-            "string_above_max_length",
             "tokens_limit_reached",
             "max_prompt_tokens_exceeded",
             "prompt_too_long",
@@ -270,10 +270,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "monthly_request_count",
             "base_resp:1008",
             "base_resp:2056",
-            "1113",
-            "1308",
-            "1309",
-            "1310",
             "budget_exceeded",
             "BudgetExceededError",
             "no_credits",
@@ -298,6 +294,30 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"overdue",
             r"billing",
         ),
+    ),
+    ErrorRule(
+        name="zhipu-quota",
+        kind=_K.QUOTA,
+        strength=_SPECIFIC,
+        why="Zhipu's numbers for arrears and plans used up; bare numbers mean nothing elsewhere",
+        statuses=(429,),
+        words=("1113", "1308", "1309", "1310"),
+    ),
+    ErrorRule(
+        name="zhipu-overloaded",
+        kind=_K.OVERLOADED,
+        strength=_SPECIFIC,
+        why="Zhipu's numbers for a model under load",
+        statuses=(429,),
+        words=("1305", "1312"),
+    ),
+    ErrorRule(
+        name="zhipu-rate",
+        kind=_K.RATE_LIMIT,
+        strength=_SPECIFIC,
+        why="Zhipu's numbers for too many requests at once or a minute",
+        statuses=(429,),
+        words=("1302", "1303"),
     ),
     ErrorRule(
         name="in-flight-budget",
@@ -329,7 +349,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "SensitiveContentDetected",
             "sensitive_words_detected",
             "content_policy",
-            "1301",
             "base_resp:1026",
             "base_resp:1027",
             "invalid_prompt",
@@ -353,7 +372,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         why="a window of a day, a month or a plan does not pass while a loop waits",
         statuses=_THROTTLED,
         phrases=_PER_DAY,
-        vetoes=(r"per[ -]minute", r"per[ -]second", r"(?:tpm|rpm|qps)"),
+        vetoes=(r"(?:per|/|a)[- _]?min(?:ute)?s?", r"per[ -]second", r"(?:tpm|rpm|qps)"),
         sources=("OpenRouter", "Google", "Alibaba", "Hugging Face", "Cloudflare"),
     ),
     ErrorRule(
@@ -371,8 +390,28 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
                 rf"(?:limit|quota|cap|allocation|allowance|credits?)[\w ,\-(]{{0,40}}{window}",
             )
         ),
-        vetoes=(r"per[ -]minute", r"(?:tpm|rpm|qps)"),
+        vetoes=(r"(?:per|/|a)[- _]?min(?:ute)?s?", r"(?:tpm|rpm|qps)"),
         sources=("OpenRouter", "Baidu", "Cloudflare", "Hugging Face"),
+    ),
+    ErrorRule(
+        name="parameter-code",
+        kind=_K.INVALID_REQUEST,
+        strength=_SPECIFIC,
+        why="codes that speak of one parameter, whatever its name or value reminds of",
+        words=(
+            "unknown_parameter",
+            "missing_required_parameter",
+            "unsupported_parameter",
+            "unsupported_value",
+            "invalid_function_parameters",
+            "invalid_image_url",
+            "invalid_tool_name",
+            "array_above_max_length",
+            "array_below_min_length",
+            "integer_below_min_value",
+            "string_above_max_length",
+            "invalid_type",
+        ),
     ),
     ErrorRule(
         name="day-in-quota-id",
@@ -484,7 +523,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "invalid_model",
             "no_such_model",
             "unsupported_model",
-            "1211",
             "model_not_supported",
             "model_decommissioned",
             "model_terms_required",
@@ -523,8 +561,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "ModelNotReadyException",
             "provider_unavailable",
             "provider_overloaded",
-            "1305",
-            "1312",
             "capacity_exceeded",
             "model_overloaded",
             "no_capacity",
@@ -563,8 +599,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "11203",
             "AppIdQpsOverFlowError",
             "qps_limit",
-            "1302",
-            "1303",
             "concurrency_limit_exceeded",
             "base_resp:1002",
             "base_resp:1041",
@@ -813,7 +847,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         ),
         vetoes=(
             r"please check your plan and billing details\W+(?:retry|please retry) in \d",
-            r"per[- _]minute",
+            r"(?:per|/|a)[- _]?min(?:ute)?s?",
             r"credentials",
             r"(?:tpm|rpm|qps)",
             r"quota ?increase",
@@ -1011,7 +1045,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"sign in again",
             r"api_key client option must be set",
             r"tunnel connection failed\W+407",
-            r"407",
             r"security token",
             r"bad credentials",
             r"(?:verify|verification)(?: \w+){0,4} (?:organi[sz]ation|identity|account|human)",
@@ -1156,6 +1189,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
     ),
     ErrorRule(
         name="overloaded-text",
+        forbidden_words=("invalid_request_error",),
         kind=_K.OVERLOADED,
         strength=_WORDING,
         why="capacity is named, not our rate",
@@ -1194,6 +1228,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
     ),
     ErrorRule(
         name="rate-limit-text",
+        forbidden_words=("invalid_request_error",),
         kind=_K.RATE_LIMIT,
         strength=_WORDING,
         why="throttling is named",
@@ -1230,6 +1265,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
     ),
     ErrorRule(
         name="timeout-text",
+        forbidden_words=("invalid_request_error",),
         kind=_K.TIMEOUT,
         strength=_WORDING,
         why="a clock of some hop ran out and says so in words",
@@ -1280,6 +1316,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
     ),
     ErrorRule(
         name="connection-text",
+        forbidden_words=("invalid_request_error",),
         kind=_K.CONNECTION,
         strength=_WORDING,
         why="a hop lost its connection, or never had it, and says so in words",
@@ -1397,6 +1434,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
     ),
     ErrorRule(
         name="server-error-text",
+        forbidden_words=("invalid_request_error",),
         kind=_K.SERVER_ERROR,
         strength=_WORDING,
         why="the server, its proxy or its own model failed, in words",
@@ -1433,6 +1471,23 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         sources=("OpenAI", "nginx", "Ollama", "OpenRouter", "LM Studio"),
     ),
     # === defaults: the generic status or exception ===========================================
+    ErrorRule(
+        name="programming-error",
+        kind=_K.INVALID_REQUEST,
+        strength=_DEFAULT,
+        why="our own side could not make the request; it cannot the next time either",
+        exceptions=(
+            "TypeError",
+            "AttributeError",
+            "ImportError",
+            "ModuleNotFoundError",
+            "UnicodeEncodeError",
+            "ValidationError",
+            "UnsupportedParamsError",
+            "LocalProtocolError",
+            "TooManyRedirects",
+        ),
+    ),
     ErrorRule(
         name="connection-exception",
         kind=_K.CONNECTION,
@@ -1644,7 +1699,6 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             "failed_precondition",
             "InvalidParameter",
             "invalid_parameter_error",
-            "unsupported_parameter",
             "invalid_value",
         ),
     ),

@@ -7,8 +7,10 @@ gateways nest them: an `error` member, `metadata.raw`, JSON inside a string, a l
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
 from agentcore.durations import parse_duration, parse_http_date, parse_number, wait_in_text
 from agentcore.payloads import Layer, read_layers, shortened
@@ -123,7 +125,8 @@ def facts_of_exception(
     surface = Surface.HTTP if status is not None else Surface.TRANSPORT
     if body is not None and status is None:
         surface = Surface.SSE
-    texts = tuple(layer for link in chain if (text := _text(link)) for layer in read_layers(text))
+    # All texts at once: what is read of them has one bound.
+    texts = read_layers([text for link in chain if (text := _text(link))])
     return _facts_of_layers(
         # What the body says goes before what an SDK makes of it; both are read from the inside.
         texts + read_layers(body),
@@ -181,14 +184,14 @@ def facts_of_report(
     return _facts_of_layers(
         # A class name is told here as a code is: "openai.RateLimitError".
         (
-            Layer(reasons=((exception or "").rpartition(".")[2].lower(),)),
+            Layer(reasons=((exception or "")[:200].rpartition(".")[2].lower(),)),
             *read_layers(message),
             *read_layers(body),
         ),
         surface=surface,
         status=status,
         headers=_relevant(headers or {}),
-        exceptions=(exception,) if exception else (),
+        exceptions=(exception[:200],) if exception else (),
     )
 
 
@@ -205,9 +208,13 @@ def _facts_of_layers(
 ) -> ErrorFacts:
     layers = outermost_first[::-1]
     messages = tuple(dict.fromkeys(layer.message for layer in layers if layer.message))
+    # A report may spell the status as text.
+    whole = isinstance(status, int) or (isinstance(status, str) and status.isdecimal())
+    status = int(status) if whole and status is not None else None
     told = next((number for layer in layers for number in layer.statuses), status)
     if told is None or told < 400:
-        told = next((n for message in messages if (n := _status_in(message)) is not None), told)
+        searched = map(_status_in, messages[:MAX_SEARCHED])
+        told = next((number for number in searched if number is not None), told)
     return ErrorFacts(
         surface=surface,
         status=told,
@@ -249,11 +256,15 @@ def retry_after_of(facts: ErrorFacts) -> RetryAfter | None:
     if facts.delays:
         name, seconds = facts.delays[0]
         return RetryAfter(seconds=seconds, source=f"body field {name}")
-    for message in facts.messages:
+    for message in facts.messages[:MAX_SEARCHED]:
         asked = wait_in_text(shortened(message))
         if asked is not None:
             return RetryAfter(seconds=asked[0], source=f"text {asked[1]!r}")
     return None
+
+
+MAX_SEARCHED = 4
+"""How many texts are searched for a wait or a status, innermost first."""
 
 
 def _status_in(text: str) -> int | None:
@@ -270,17 +281,26 @@ def _until(date: str, facts: ErrorFacts) -> float | None:
 # --- exceptions -----------------------------------------------------------------------------
 
 
+MAX_CHAIN = 16
+"""How many exceptions of a cause chain are read, outermost first; of a group, all members,
+the first of them as the innermost."""
+
+
 def _cause_chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
+    waiting: list[BaseException] = [error]
+    while waiting and len(seen) < MAX_CHAIN:
+        link = waiting.pop(0)
+        if id(link) in seen:
+            continue
         seen.add(id(link))
         yield link
         if isinstance(link, BaseExceptionGroup):
-            link = link.exceptions[0]
-        else:
-            # A cause that was set suppresses the context.
-            link = link.__cause__ if link.__suppress_context__ else link.__context__
+            waiting[:0] = link.exceptions[:MAX_CHAIN][::-1]
+        # A cause that was set suppresses the context.
+        cause = link.__cause__ if link.__suppress_context__ else link.__context__
+        if cause is not None:
+            waiting.append(cause)
 
 
 def _text(error: BaseException) -> str:
@@ -307,15 +327,14 @@ def _status(error: BaseException) -> int | None:
 
 def _headers(error: BaseException) -> Mapping[str, str]:
     headers = _attribute(_attribute(error, "response"), "headers")
-    try:
-        return _relevant(headers) if isinstance(headers, Mapping) else {}
-    except Exception:  # a foreign mapping may do anything
-        return {}
+    return _relevant(headers) if isinstance(headers, Mapping) else {}
 
 
 def _relevant(headers: Mapping[str, str]) -> Mapping[str, str]:
-    return {
-        name.lower(): str(value)
-        for name, value in headers.items()
-        if _KEPT_HEADERS.match(name.lower())
-    }
+    kept: dict[str, str] = {}
+    # A foreign mapping may do anything, and hold anything.
+    with suppress(Exception):
+        for name, value in islice(headers.items(), 256):
+            if _KEPT_HEADERS.match(str(name).lower()):
+                kept[str(name).lower()] = str(value)[:200]
+    return kept

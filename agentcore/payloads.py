@@ -8,6 +8,7 @@ A layer is what one object says of itself. Inside it may lie another: an `error`
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic_core import from_json
@@ -26,7 +27,7 @@ MAX_JSON_CHARACTERS = 8_192
 MAX_REPR_CHARACTERS = 1_536
 """The same for a Python `repr`, which takes longer to read."""
 
-MAX_ALL_CHARACTERS = 16_384
+MAX_ALL_CHARACTERS = 10_240
 """How much of all texts of one payload is read."""
 
 MAX_LAYERS = 64
@@ -99,6 +100,10 @@ _HIDDEN = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[^<>]{0,400}>")
+# A traceback's frames: paths and source lines name no failure.
+_FRAME = re.compile(
+    r'^[ \t]*File "[^"\n]{1,400}", line \d{1,9}[^\n]*\n(?:[ \t]{3,}[^\n]*\n)*', re.M
+)
 _REPR_TOKEN = re.compile(
     r"""[bu]?'((?:[^'\\]|\\.)*)'|("(?:[^"\\]|\\.)*")|\b(None|True|False)\b""", re.DOTALL
 )
@@ -109,7 +114,11 @@ _DECODER = json.JSONDecoder(strict=False, parse_int=lambda digits: int(digits[:1
 
 def read_layers(payload: object) -> tuple[Layer, ...]:
     """The layers of a payload, outermost first. Total: anything gives layers, or none."""
-    return tuple(_Reader().read(payload, 0))
+    layers: list[Layer] = []
+    # A foreign object may do anything when it is asked.
+    with suppress(Exception):
+        layers.extend(_Reader().read(payload, 0))
+    return tuple(layers)
 
 
 def is_word(text: str) -> bool:
@@ -149,7 +158,8 @@ class _Reader:
                 yield _layer_of_text(words, node)
             yield from inside
         elif isinstance(node, dict):
-            yield from self._object(node, depth)
+            if not _is_request(node):
+                yield from self._object(node, depth)
         elif isinstance(node, (list, tuple)):
             for item in node[:MAX_LAYERS]:
                 yield from self.read(item, depth + 1)
@@ -165,11 +175,12 @@ class _Reader:
                 inner.append(value)
             elif isinstance(value, str) and value:
                 # Some put a sentence, or a whole payload, where a word belongs.
-                is_plain = (
-                    not value.lstrip().startswith(('"', "[", "{")) and _OBJECT.search(value) is None
-                )
+                front = value[:MAX_TEXT_CHARACTERS].lstrip()
+                is_plain = not front.startswith(('"', "[", "{")) and _OBJECT.search(front) is None
                 if key in _TEXT_KEYS and is_plain:
                     texts.append(value)
+                elif key == "param" and not any(map(str.isdigit, front)):
+                    continue
                 elif key in ("error", "raw", *_TEXT_KEYS) or (" " in value and not is_word(value)):
                     inner.append(value)
             elif key in ("error", "raw"):
@@ -177,6 +188,14 @@ class _Reader:
         yield _layer(node, texts[:2])
         for value in inner:
             yield from self.read(value, depth + 1)
+
+
+def _is_request(node: dict[object, object]) -> bool:
+    """The request itself, repeated in a refusal: it holds the user's words, not the endpoint's."""
+    messages = node.get("messages")
+    return isinstance(messages, list) and any(
+        isinstance(message, dict) and "role" in message for message in messages[:4]
+    )
 
 
 def _layer(node: dict[object, object], texts: list[str]) -> Layer:
@@ -187,7 +206,7 @@ def _layer(node: dict[object, object], texts: list[str]) -> Layer:
         words = [f"base_resp:{found['status_code']}"]
     message = without_tags("\n".join(shortened(text.strip()) for text in texts))
     classes = _classes(message)
-    words += [*_SAID.findall(message), *classes]
+    words += [*_SAID.findall(message), *map(_last_part, classes)]
     numbers = [found[key] for key in _CODE_KEYS if key in found]
     kind = node.get("type")
     return Layer(
@@ -210,7 +229,9 @@ def _layer_of_text(words: str, text: str) -> Layer:
     spelled = [words] if is_word(words) else _FIELD.findall(text[:MAX_TEXT_CHARACTERS])
     return Layer(
         message=words,
-        reasons=tuple(word.lower() for word in (*spelled, *_SAID.findall(words), *classes)),
+        reasons=tuple(
+            word.lower() for word in (*spelled, *_SAID.findall(words), *map(_last_part, classes))
+        ),
         statuses=number,
         exceptions=classes,
     )
@@ -220,6 +241,11 @@ def _classes(text: str) -> tuple[str, ...]:
     """Names of exceptions at the head of a text, before anything is quoted."""
     head = _QUOTE.split(text[:300], maxsplit=1)[0]
     return tuple(_CLASS.findall(head)[:8])
+
+
+def _last_part(name: str) -> str:
+    """A class name without its module: `openai.RateLimitError` is told as a code is."""
+    return name.rpartition(".")[2]
 
 
 def _word(value: object) -> str:
@@ -273,7 +299,7 @@ class _Spelled:
 
 def _taken_apart(text: str) -> tuple[str, _Spelled | None]:
     """The words around an object that is spelled in a text, and the object; None when none is."""
-    text = text.strip()
+    text = _FRAME.sub("", text[:MAX_ALL_CHARACTERS]).strip() if 'File "' in text else text.strip()
     if not text.startswith(("{", "[", '"')):
         match = _OBJECT.search(text[:MAX_TEXT_CHARACTERS])
         start = match.start() if match else len(text)
@@ -307,7 +333,7 @@ def _first_object(text: str) -> _Spelled | None:
         return _Spelled(value, end if spelled is text else len(text), is_whole=True)
     try:
         partial: object = from_json(spellings[-1], allow_partial=True)
-    except ValueError:
+    except (TypeError, ValueError):  # a TypeError: half of a surrogate pair in the text
         return None
     return _Spelled(partial, len(text), is_whole=False) if partial else None
 

@@ -6,15 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
+from typing_extensions import override
 
 from agentcore.classification import classify, corrected_output_limit
 from agentcore.error_rules import ERROR_RULES, ErrorRule
-from agentcore.facts import ErrorFacts, Surface, facts_of_exception, facts_of_payload
+from agentcore.facts import (
+    ErrorFacts,
+    Surface,
+    facts_of_exception,
+    facts_of_payload,
+    facts_of_report,
+)
 from agentcore.kinds import KIND_OF_CAUSE, CutCause, ErrorKind, Strength
 from agentcore.testing.strategies import (
     error_facts,
@@ -407,3 +415,121 @@ def test_a_wait_beside_a_permanent_cause_does_not_make_it_transient(
 )
 def test_a_wording_is_known_of_two_sources(row: ErrorRule) -> None:
     assert len(set(row.sources)) >= 2 or "one source" in row.why
+
+
+# --- found by a review ----------------------------------------------------------------------
+
+
+def kind_of(payload: object, status: int | None = None) -> str:
+    return str(classify(facts_of_payload(payload, status=status, surface=Surface.HTTP)).kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("openai.AuthenticationError: x", "auth"),
+        ("litellm.RateLimitError: x", "rate_limit"),
+        ("litellm.ContextWindowExceededError: x", "context_overflow"),
+        ("TypeError: Object of type datetime is not JSON serializable", "invalid_request"),
+        ("httpx.LocalProtocolError: Illegal header value", "invalid_request"),
+    ],
+)
+def test_a_class_name_is_read_with_or_without_its_module(text: str, kind: str) -> None:
+    assert str(classify(facts_of_report(message=text)).kind) == kind
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Timeout while downloading https://example.com/cat.png.", "invalid_image_url"),
+        ("'rate_limit' is not one of the allowed tool names", "invalid_tool_name"),
+        ("Tool 'throttled' is not in request.tools", None),
+        ("tools.0: 'no_capacity' is not valid; overloaded functions are not allowed", None),
+        ("Invalid 'tools[2].function.description': string too long.", "string_above_max_length"),
+    ],
+)
+def test_what_a_parameter_is_called_is_no_transient_failure(message: str, code: str | None) -> None:
+    error = {"message": message, "type": "invalid_request_error", "code": code}
+    assert kind_of({"error": error}, 400) == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("payload", "status", "kind"),
+    [
+        # A passing limit with an advertisement behind it.
+        (
+            {
+                "error": {
+                    "type": "requests",
+                    "code": "rate_limit_exceeded",
+                    "message": "Rate limit reached on requests per min. Limit: 3 / min. Please try "
+                    "again in 20s. Visit https://platform.example/account/billing to add a "
+                    "payment method.",
+                }
+            },
+            429,
+            "rate_limit",
+        ),
+        # Numbers and words that mean something elsewhere.
+        ("Internal server error after 407 tokens", 500, "server_error"),
+        ({"errno": 1308, "message": "Database deadlock"}, 500, "server_error"),
+        (
+            {"error": {"message": "Internal server error", "param": "the user is out of credits"}},
+            500,
+            "server_error",
+        ),
+        # The request itself, repeated in the refusal.
+        (
+            {
+                "error": {"message": "Internal server error"},
+                "body": {"messages": [{"role": "user", "content": "x"}], "message": "no credits"},
+            },
+            500,
+            "server_error",
+        ),
+    ],
+)
+def test_what_merely_stands_beside_the_reason_does_not_decide(
+    payload: object, status: int, kind: str
+) -> None:
+    assert kind_of(payload, status) == kind
+
+
+def test_a_tracebacks_paths_and_source_lines_do_not_decide() -> None:
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/app/billing/overloaded.py", line 3, in timeout_handler\n'
+        "    return insufficient_quota(client)\n"
+        "openai.InternalServerError: Error code: 500 - {'error': {'type': 'server_error'}}\n"
+    )
+    assert str(classify(facts_of_report(message=trace)).kind) == "server_error"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"error": {"metadata": {"raw": '{"error":{"message":"rate limited \ud83d'}}},
+        '{"a":"\ud800',
+    ],
+)
+def test_a_text_cut_inside_an_emoji_is_read(payload: object) -> None:
+    kind_of(payload)
+
+
+class Awkward(dict[str, object]):
+    @override
+    def get(self, *_: object) -> object:
+        raise RuntimeError("ask me not")
+
+
+def test_objects_that_raise_when_they_are_asked_raise_nothing_here() -> None:
+    assert kind_of(Awkward(a=1)) == "unknown"
+    headers: Any = {1: 2, b"retry-after": b"5"}
+    facts_of_payload("x", headers=headers)
+    status: Any = "429"
+    assert str(classify(facts_of_payload("x", status=status)).kind) == "rate_limit"
+
+
+def test_every_member_of_a_group_is_read() -> None:
+    group = ExceptionGroup("g", [ValueError("1"), ConnectionResetError("x")])
+    assert str(classify(facts_of_exception(group)).kind) == "connection"

@@ -237,8 +237,8 @@ def cycle() -> BaseException:
         (cycle(), ("builtins.ValueError", "builtins.OSError"), ("two", "one")),
         (
             ExceptionGroup("all", [TimeoutError("slow"), OSError("other")]),
-            ("builtins.ExceptionGroup", "builtins.TimeoutError"),
-            ("slow", "all (2 sub-exceptions)"),
+            ("builtins.ExceptionGroup", "builtins.OSError", "builtins.TimeoutError"),
+            ("slow", "other", "all (2 sub-exceptions)"),
         ),
         (ValueError(), ("builtins.ValueError",), ()),
         (KeyboardInterrupt(), ("builtins.KeyboardInterrupt",), ()),
