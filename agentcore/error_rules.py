@@ -1194,6 +1194,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_WORDING,
         why="capacity is named, not our rate",
         phrases=(
+            r"queue (?:has )?(?:reached|exceeded) (?:its |the )?limit",
             r"over[- ]?load(?:ed)?",
             r"(?:at|over|out of|insufficient|no|limited|exceeded) (?:\w+ )?capacity",
             r"capacity (?:\w+ )?(?:constraints?|limit|exceeded|issues?)",
@@ -1251,7 +1252,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
             r"ramp up your traffic",
             r"request rate increased too quickly",
             r"速率限制",
-            r"请求(?:过于|太)?频繁",
+            r"(?:请求|访问)(?:过于|太)?频繁",
             r"频率(?:限制|过高)?",
             r"限流",
             r"并发(?:数|量)?(?:超|已?达|限制|过)",
@@ -1321,6 +1322,7 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         strength=_WORDING,
         why="a hop lost its connection, or never had it, and says so in words",
         phrases=(
+            r"upstream_reset\w{0,60}",
             r"e(?:hostunreach|netunreach|hostdown|netdown|connreset|connrefused|connaborted|pipe)",
             r"(?:did not|didn't) (?:get|receive) (?:an?|any) response",
             r"network (?:connection lost|error|failure|failed|is unreachable|changed|request"
@@ -1642,6 +1644,13 @@ ERROR_RULES: Final[tuple[ErrorRule, ...]] = (
         why="a proxy's page or half an event where an event was due",
         surfaces=(Surface.SSE,),
         phrases=(r"\A\s*<(?:!doctype|html)", r"\A\s*[\[{]"),
+    ),
+    ErrorRule(
+        name="page-for-json",
+        kind=_K.SERVER_ERROR,
+        strength=_DEFAULT,
+        why="Go's decoder met a page where JSON was due, and no status tells more",
+        phrases=(r"invalid character .{1,5} looking for beginning of value",),
     ),
     ErrorRule(
         name="connection-type",

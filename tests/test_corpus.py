@@ -25,6 +25,7 @@ from agentcore.retry import Policy
 DATA = Path(__file__).parent / "data"
 ROWS = [json.loads(line) for line in (DATA / "errors.jsonl").read_text().splitlines()]
 LATER = [json.loads(line) for line in (DATA / "later.jsonl").read_text().splitlines()]
+LAST = [json.loads(line) for line in (DATA / "last.jsonl").read_text().splitlines()]
 HELD_OUT = frozenset(
     line for line in (DATA / "held_out_ids.txt").read_text().split("\n") if re.match(r"c\d", line)
 )
@@ -102,6 +103,7 @@ def score(rows: list[dict[str, Any]]) -> Score:
         ("all", ROWS, (0.96, 0.94, 0.985, 2)),
         ("held out", [row for row in ROWS if row["id"] in HELD_OUT], (0.92, 0.92, 0.97, 1)),
         ("later", LATER, (0.96, 0.94, 0.97, 2)),
+        ("last", LAST, (0.93, 0.90, 0.97, 2)),
     ],
 )
 def test_the_score_does_not_fall(
