@@ -17,14 +17,14 @@ from agentcore.durations import parse_duration, parse_number
 
 __all__ = ["MAX_LAYERS", "MAX_TEXT_CHARACTERS", "Layer", "is_word", "read_layers", "shortened"]
 
-MAX_TEXT_CHARACTERS = 1_536
+MAX_TEXT_CHARACTERS = 1_408
 """How much of any one text is read: three quarters from its front, where bodies give their reason,
 the rest from its end, where tracebacks do. A proxy's HTML page may be 1 MB."""
 
 MAX_JSON_CHARACTERS = 8_192
 """How much of a text is parsed as JSON; of a longer one, the members that begin before."""
 
-MAX_REPR_CHARACTERS = 1_536
+MAX_REPR_CHARACTERS = 1_280
 """The same for a Python `repr`, which takes longer to read."""
 
 MAX_ALL_CHARACTERS = 10_240

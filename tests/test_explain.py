@@ -129,3 +129,26 @@ def test_an_odd_body_is_answered(body: JsonValue) -> None:
     (line,) = explained_lines([json.dumps({"id": 1, "surface": "sse", "body": body})])
 
     assert json.loads(line)["kind"] == "unknown"
+
+
+def test_nothing_to_explain_is_told() -> None:
+    ran = explain(stdin="  \n")
+    assert ran.returncode == 2
+    assert "nothing to explain" in ran.stderr
+
+
+def test_a_text_and_a_file_are_not_taken_together(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("x")
+    ran = explain("a text", "--file", str(tmp_path / "log"))
+    assert ran.returncode == 2
+    assert "not both" in ran.stderr
+
+
+def test_bytes_that_are_no_text_stop_no_batch(tmp_path: Path) -> None:
+    reports = tmp_path / "reports.jsonl"
+    reports.write_bytes(b'\xff\xfe{"id": 1}\n{"id": 2, "status": 500}\n')
+    ran = explain("--jsonl", "--file", str(reports))
+    assert [json.loads(line)["kind"] for line in ran.stdout.splitlines()] == [
+        "unknown",
+        "server_error",
+    ]

@@ -94,17 +94,25 @@ def explain(
 ) -> None:
     """Say what kind of failure an error is, what the loop would do about it, and why."""
     if jsonl:
-        lines = sys.stdin if file is None else file.read_text().splitlines()
-        for line in explained_lines(lines):
+        for line in explained_lines(_read(file).splitlines()):
             typer.echo(line)
         return
-    if text is None:
-        text = sys.stdin.read() if file is None else file.read_text(errors="replace")
+    if text is not None and file is not None:
+        raise typer.BadParameter("give a text or --file, not both")
+    text = _read(file) if text is None or text == "-" else text
+    if not text.strip():
+        raise typer.BadParameter("there is nothing to explain: give a payload, a traceback, a line")
     found = classify(_facts_of_text(text))
     if as_json:
         typer.echo(json.dumps(_as_json(found), ensure_ascii=False))
     else:
         _show(found, Console())
+
+
+def _read(file: Path | None) -> str:
+    """A file or stdin; bytes that are no UTF-8 do not stop it."""
+    data = sys.stdin.buffer.read() if file is None else file.read_bytes()
+    return data.decode(errors="replace")
 
 
 def explained_lines(lines: Iterable[str]) -> Iterator[str]:
@@ -117,7 +125,7 @@ def explained_lines(lines: Iterable[str]) -> Iterator[str]:
             continue
         try:
             report = Report.model_validate(from_json(line))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             broken = {"id": None, "kind": "unknown", "retryable": False, "rule": "no report"}
             yield json.dumps(broken | {"error": str(error).splitlines()[0]})
             continue
