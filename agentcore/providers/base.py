@@ -4,27 +4,17 @@ Subclass it where your endpoint differs. Every hook has a default, is called in 
 computed for each request from the request alone, so that a switch of model or key loses nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias, get_args
 
 from pydantic import JsonValue
-from pydantic_core import to_json
 from typing_extensions import override
 
 from agentcore.clocks import Clocks
 from agentcore.error_rules import ErrorRule
 from agentcore.events import (
-    FinishReason,
-    InStreamError,
-    MessageRestart,
-    ReasoningDelta,
-    ReasoningDetail,
-    ResponseInfo,
     StreamEvent,
-    TextDelta,
-    ToolCallDelta,
-    UsageReport,
 )
 from agentcore.facts import (
     ErrorFacts,
@@ -40,11 +30,16 @@ from agentcore.messages import (
     JsonObject,
     Message,
     SystemMessage,
-    ToolCall,
     ToolMessage,
     ToolSpec,
-    Usage,
     UserMessage,
+)
+from agentcore.providers.chat import (
+    call_payload,
+    decode_chunk,
+    encode_json,
+    read_count,
+    tool_payload,
 )
 from agentcore.recovery import Adjustments
 
@@ -227,7 +222,7 @@ class ProviderAdapter:
             "messages": [self.message(m, request.family) for m in request.messages],
         }
         if request.tools:
-            body["tools"] = [_tool(spec) for spec in request.tools]
+            body["tools"] = [tool_payload(spec) for spec in request.tools]
         if request.adjustments.streamed:
             body["stream"] = True
             if self.capabilities.usage_in_stream:
@@ -263,12 +258,12 @@ class ProviderAdapter:
             body.pop("stream_options", None)
         for name in request.adjustments.omitted - set(self.extra_body):
             body.pop(name, None)
-        request = replace(request, prompt_bytes=len(_to_json(body)))
+        request = replace(request, prompt_bytes=len(encode_json(body)))
         cap = request.adjustments.cap_parameter or self.cap_parameter(request)
         # A cap that a subclass or the user wrote into the body by its wire name is the user's.
         written = next((name for name in get_args(CapParameter) if _is_cap(body.get(name))), None)
         if written is not None:
-            cap, request = written, replace(request, max_output_tokens=_count(body, written))
+            cap, request = written, replace(request, max_output_tokens=read_count(body, written))
         else:
             ours.add(cap)
         limit = self.output_limit(request)
@@ -279,7 +274,7 @@ class ProviderAdapter:
         return Wire(
             path="/chat/completions",
             headers=headers,
-            body=_to_json(body),
+            body=encode_json(body),
             output_limit=limit,
             streamed=request.adjustments.streamed,
             tool_streaming=not switch.is_empty,
@@ -290,7 +285,7 @@ class ProviderAdapter:
     def _assistant(self, message: AssistantMessage, family: ModelFamily) -> JsonObject:
         body: JsonObject = {"role": "assistant", "content": message.content or None}
         if message.tool_calls:
-            body["tool_calls"] = [_call(call) for call in message.tool_calls]
+            body["tool_calls"] = [call_payload(call) for call in message.tool_calls]
         elif body["content"] is None:
             body["content"] = ""
         if message.reasoning_details:
@@ -309,19 +304,7 @@ class ProviderAdapter:
             event_name: The SSE `event:` field; usually empty.
             chunk: The decoded JSON object of one event, or the body of a plain answer.
         """
-        if isinstance(id_ := chunk.get("id"), str) and id_:
-            yield ResponseInfo(id_)
-        choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if isinstance(choice, dict):
-            yield from _choice(choice)
-        usage = chunk.get("usage")
-        if isinstance(usage, dict):
-            yield UsageReport(_usage(usage))
-        if error := chunk.get("error") or (isinstance(choice, dict) and choice.get("error")):
-            yield InStreamError({"error": error})
-        elif event_name == "error" or _is_error(chunk):
-            yield InStreamError(chunk)
+        return decode_chunk(event_name, chunk)
 
     def facts(
         self,
@@ -373,126 +356,10 @@ def _buffers(family: ModelFamily, switch: ToolStreaming) -> bool:
             return True
 
 
-def _to_json(body: JsonValue) -> bytes:
-    """Compact UTF-8; lone surrogates, which no encoder takes, become replacement characters."""
-    try:
-        return to_json(body)
-    except ValueError:
-        return to_json(_without_surrogates(body))
-
-
-def _without_surrogates(value: JsonValue) -> JsonValue:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_surrogates(item) for key, item in value.items()}
-    return value
-
-
-def _tool(spec: ToolSpec) -> JsonObject:
-    function: JsonObject = {
-        "name": spec.name,
-        "description": spec.description,
-        "parameters": spec.parameters,
-    }
-    return {"type": "function", "function": function}
-
-
 def _add_tool_fields(body: JsonObject, fields: Mapping[str, JsonValue]) -> None:
     tools = body.get("tools")
     if fields and isinstance(tools, list):
         body["tools"] = [{**tool, **fields} if isinstance(tool, dict) else tool for tool in tools]
-
-
-def _call(call: ToolCall) -> JsonObject:
-    function: JsonObject = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": call.id, "type": "function", "function": function, **call.extra}
-
-
-def _is_error(chunk: JsonObject) -> bool:
-    """An object that says it is an error, or that is no part of an answer and carries a text."""
-    if "error" in (chunk.get("type"), chunk.get("object")):
-        return True
-    if "choices" in chunk or "usage" in chunk:
-        return False
-    return any(isinstance(chunk.get(name), str) for name in ("message", "detail", "msg"))
-
-
-_SPOKEN = ("content", "tool_calls", "refusal")
-
-
-def _choice(choice: JsonObject) -> Iterator[StreamEvent]:
-    delta = choice.get("delta")
-    whole = choice.get("message")
-    if isinstance(delta, dict) and delta:
-        yield from _delta(delta)
-    elif isinstance(whole, dict) and any(whole.get(name) for name in _SPOKEN):
-        yield MessageRestart()
-        yield from _delta(whole)
-    reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
-        yield FinishReason(reason)
-
-
-def _delta(delta: JsonObject) -> Iterator[StreamEvent]:
-    """A delta or a whole message; every field may be absent, null or of an odd type."""
-    for name in ("reasoning_content", "reasoning"):
-        if isinstance(text := delta.get(name), str) and text:
-            yield ReasoningDelta(text)
-            break
-    details = delta.get("reasoning_details")
-    if isinstance(details, list):
-        for detail in details:
-            if isinstance(detail, dict):
-                yield ReasoningDetail(detail)
-    content = delta.get("content") or delta.get("refusal")
-    if isinstance(content, str) and content:
-        yield TextDelta(content)
-    elif isinstance(content, list):
-        yield from _parts(content)
-    calls = delta.get("tool_calls")
-    if isinstance(calls, list):
-        for call in calls:
-            if isinstance(call, dict):
-                yield _call_delta(call)
-
-
-def _parts(parts: list[JsonValue]) -> Iterator[StreamEvent]:
-    """Content as a list of typed parts (Mistral's magistral sends thinking this way)."""
-    for part in parts:
-        if not isinstance(part, dict):
-            continue
-        if isinstance(text := part.get("text"), str) and text:
-            yield TextDelta(text)
-        thinking = part.get("thinking")
-        if isinstance(thinking, str) and thinking:
-            yield ReasoningDelta(thinking)
-        elif isinstance(thinking, list):
-            for piece in thinking:
-                if isinstance(piece, dict) and isinstance(text := piece.get("text"), str):
-                    yield ReasoningDelta(text)
-
-
-def _call_delta(call: JsonObject) -> ToolCallDelta:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    index, id_, name = call.get("index"), call.get("id"), function.get("name")
-    arguments = function.get("arguments")
-    if isinstance(arguments, (dict, list)):
-        # Ollama and some relays send the object itself. An empty one may only be an opening.
-        arguments = _to_json(arguments).decode() if arguments else ""
-    extra = {"extra_content": call["extra_content"]} if call.get("extra_content") else {}
-    if isinstance(index, str) and index.isdecimal() and len(index) < 4:
-        index = int(index)
-    return ToolCallDelta(
-        index=index if isinstance(index, int) else None,
-        id=id_ if isinstance(id_, str) else "",
-        name=name if isinstance(name, str) else "",
-        arguments=arguments if isinstance(arguments, str) else "",
-        extra=extra,
-    )
 
 
 def _is_cap(value: JsonValue) -> bool:
@@ -503,17 +370,3 @@ def _check_headers(adapter: ProviderAdapter, headers: Mapping[str, str]) -> None
     for name, value in headers.items():
         if not isinstance(value, str):
             raise TypeError(f"{type(adapter).__name__}: header {name} must be text, got {value!r}")
-
-
-def _count(source: JsonValue, name: str) -> int:
-    value = source.get(name) if isinstance(source, dict) else None
-    return int(value) if isinstance(value, (int, float)) and 0 <= value < 1e15 else 0
-
-
-def _usage(usage: JsonObject) -> Usage:
-    return Usage(
-        input_tokens=_count(usage, "prompt_tokens"),
-        output_tokens=_count(usage, "completion_tokens"),
-        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
-        cached_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
-    )

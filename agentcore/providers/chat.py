@@ -1,0 +1,177 @@
+"""Chat completions on the wire: chunks to events, and messages to JSON. Pure, and total."""
+
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+from pydantic_core import to_json
+
+from agentcore.events import (
+    FinishReason,
+    InStreamError,
+    MessageRestart,
+    ReasoningDelta,
+    ReasoningDetail,
+    ResponseInfo,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from agentcore.messages import JsonObject, ToolCall, ToolSpec, Usage
+
+__all__ = ["call_payload", "decode_chunk", "encode_json", "read_count", "tool_payload"]
+
+
+def encode_json(body: JsonValue) -> bytes:
+    """Compact UTF-8; lone surrogates, which no encoder takes, become replacement characters."""
+    try:
+        return to_json(body)
+    except ValueError:
+        return to_json(_without_surrogates(body))
+
+
+def _without_surrogates(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def tool_payload(spec: ToolSpec) -> JsonObject:
+    """What a model is told of a tool."""
+    function: JsonObject = {
+        "name": spec.name,
+        "description": spec.description,
+        "parameters": spec.parameters,
+    }
+    return {"type": "function", "function": function}
+
+
+def call_payload(call: ToolCall) -> JsonObject:
+    """A call as it stands in the history."""
+    function: JsonObject = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function, **call.extra}
+
+
+def decode_chunk(event_name: str, chunk: JsonObject) -> Iterator[StreamEvent]:
+    """Stream events of one chunk, or of one whole answer; every field may be of an odd type.
+
+    Args:
+        event_name: The SSE `event:` field; usually empty.
+        chunk: The decoded JSON object of one event, or the body of a plain answer.
+    """
+    if isinstance(id_ := chunk.get("id"), str) and id_:
+        yield ResponseInfo(id_)
+    choices = chunk.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if isinstance(choice, dict):
+        yield from _choice(choice)
+    usage = chunk.get("usage")
+    if isinstance(usage, dict):
+        yield UsageReport(_usage(usage))
+    if error := chunk.get("error") or (isinstance(choice, dict) and choice.get("error")):
+        yield InStreamError({"error": error})
+    elif event_name == "error" or _is_error(chunk):
+        yield InStreamError(chunk)
+
+
+def _is_error(chunk: JsonObject) -> bool:
+    """An object that says it is an error, or that is no part of an answer and carries a text."""
+    if "error" in (chunk.get("type"), chunk.get("object")):
+        return True
+    if "choices" in chunk or "usage" in chunk:
+        return False
+    return any(isinstance(chunk.get(name), str) for name in ("message", "detail", "msg"))
+
+
+_SPOKEN = ("content", "tool_calls", "refusal")
+
+
+def _choice(choice: JsonObject) -> Iterator[StreamEvent]:
+    delta = choice.get("delta")
+    whole = choice.get("message")
+    if isinstance(delta, dict) and delta:
+        yield from _delta(delta)
+    elif isinstance(whole, dict) and any(whole.get(name) for name in _SPOKEN):
+        yield MessageRestart()
+        yield from _delta(whole)
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
+        yield FinishReason(reason)
+
+
+def _delta(delta: JsonObject) -> Iterator[StreamEvent]:
+    """A delta or a whole message; every field may be absent, null or of an odd type."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(text := delta.get(name), str) and text:
+            yield ReasoningDelta(text)
+            break
+    details = delta.get("reasoning_details")
+    if isinstance(details, list):
+        for detail in details:
+            if isinstance(detail, dict):
+                yield ReasoningDetail(detail)
+    content = delta.get("content") or delta.get("refusal")
+    if isinstance(content, str) and content:
+        yield TextDelta(content)
+    elif isinstance(content, list):
+        yield from _parts(content)
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        for call in calls:
+            if isinstance(call, dict):
+                yield _call_delta(call)
+
+
+def _parts(parts: list[JsonValue]) -> Iterator[StreamEvent]:
+    """Content as a list of typed parts (Mistral's magistral sends thinking this way)."""
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        if isinstance(text := part.get("text"), str) and text:
+            yield TextDelta(text)
+        thinking = part.get("thinking")
+        if isinstance(thinking, str) and thinking:
+            yield ReasoningDelta(thinking)
+        elif isinstance(thinking, list):
+            for piece in thinking:
+                if isinstance(piece, dict) and isinstance(text := piece.get("text"), str):
+                    yield ReasoningDelta(text)
+
+
+def _call_delta(call: JsonObject) -> ToolCallDelta:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    index, id_, name = call.get("index"), call.get("id"), function.get("name")
+    arguments = function.get("arguments")
+    if isinstance(arguments, (dict, list)):
+        # Ollama and some relays send the object itself. An empty one may only be an opening.
+        arguments = encode_json(arguments).decode() if arguments else ""
+    extra = {"extra_content": call["extra_content"]} if call.get("extra_content") else {}
+    if isinstance(index, str) and index.isdecimal() and len(index) < 4:
+        index = int(index)
+    return ToolCallDelta(
+        index=index if isinstance(index, int) else None,
+        id=id_ if isinstance(id_, str) else "",
+        name=name if isinstance(name, str) else "",
+        arguments=arguments if isinstance(arguments, str) else "",
+        extra=extra,
+    )
+
+
+def read_count(source: JsonValue, name: str) -> int:
+    """A number of tokens, 0 where there is none."""
+    value = source.get(name) if isinstance(source, dict) else None
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < 1e15 else 0
+
+
+def _usage(usage: JsonObject) -> Usage:
+    return Usage(
+        input_tokens=read_count(usage, "prompt_tokens"),
+        output_tokens=read_count(usage, "completion_tokens"),
+        reasoning_tokens=read_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        cached_tokens=read_count(usage.get("prompt_tokens_details"), "cached_tokens"),
+    )
