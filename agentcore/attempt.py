@@ -37,6 +37,7 @@ __all__ = ["Attempt", "Emit"]
 
 Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
 
+_DONE = b"[DONE]"
 _AFTER_FINISH_SECONDS = 5.0
 """How long usage and the end of the body are waited for once the model has finished."""
 
@@ -164,7 +165,7 @@ class Attempt:
         for event in decoder.finish():
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
-            if not isinstance(_decode(event.data), InStreamError):
+            if event.data == _DONE or not isinstance(_decode(event.data), InStreamError):
                 self._feed(event, anyio.current_time())
         if unframed:
             self._feed_whole(b"".join(unframed))
@@ -172,7 +173,7 @@ class Attempt:
             await self._tell_news(self.emit)
 
     def _feed(self, event: ServerSentEvent, now: float) -> None:
-        if event.data == b"[DONE]":
+        if event.data == _DONE:
             self.accumulator.feed(Done())
             return
         self._feed_value(_decode(event.data), event.event, now)
@@ -185,8 +186,7 @@ class Attempt:
         accumulator = self.accumulator
         value = _decode(body)
         self._feed_value(value, "", anyio.current_time())
-        says_nothing = accumulator.is_empty
-        if says_nothing and not accumulator.finish_reason and accumulator.error is None:
+        if accumulator.is_empty and not accumulator.finish_reason and accumulator.error is None:
             accumulator.feed(InStreamError(value))
         accumulator.feed(Done())
 
@@ -249,7 +249,7 @@ def _error_of(text: str) -> InStreamError | None:
 
 def _without_key(facts: ErrorFacts, key: str) -> ErrorFacts:
     """An endpoint may repeat the key in its refusal; it goes no further."""
-    if not key or key not in f"{facts.text}{facts.reasons}":
+    if not key or key.lower() not in f"{facts.text}{facts.reasons}".lower():
         return facts
     messages = tuple(message.replace(key, "[key]") for message in facts.messages)
     return replace(

@@ -23,6 +23,7 @@ from agentcore.events import (
     RunEvent,
     WaitStarted,
 )
+from agentcore.facts import ErrorFacts
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
 from agentcore.providers.base import ProviderAdapter, Request
@@ -168,9 +169,10 @@ class Turn:
     def _failure(self, attempt: Attempt, verdict: Cut | None) -> Failure:
         cause = verdict.cause if verdict is not None else None
         partial = verdict.partial if verdict is not None else Partial()
-        facts = attempt.facts() if cause in (None, CutCause.DROPPED) else None
-        if cause is None or facts is not None:
-            classification = classify(facts or attempt.facts(), self.adapter.error_rules)
+        facts: ErrorFacts | None = None
+        if cause is None or cause is CutCause.DROPPED:
+            facts = attempt.facts()
+            classification = classify(facts, self.adapter.error_rules)
         else:
             classification = attempt.classification(cause)
         return Failure(

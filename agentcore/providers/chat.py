@@ -17,7 +17,7 @@ from agentcore.events import (
     ToolCallDelta,
     UsageReport,
 )
-from agentcore.messages import JsonObject, ToolCall, ToolSpec, Usage
+from agentcore.messages import JsonObject, ToolCall, ToolSpec, Usage, mend_surrogates
 
 __all__ = ["call_payload", "decode_chunk", "encode_json", "read_count", "tool_payload"]
 
@@ -32,7 +32,7 @@ def encode_json(body: JsonValue) -> bytes:
 
 def _without_surrogates(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return mend_surrogates(value)
     if isinstance(value, list):
         return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):

@@ -238,28 +238,25 @@ def hold_arguments_back(reply: Reply) -> Reply:
 
 def drop_when_idle(reply: Reply, seconds: float, by: Sequence[Step]) -> Reply:
     """What a proxy does that cuts silent connections."""
-    kept: list[Step] = []
-    idle = 0.0
-    for step in reply.steps:
-        if isinstance(step, Pause):
-            idle += step.seconds
-            if idle > seconds:
-                return replace(reply, steps=(*kept, Pause(seconds - idle + step.seconds), *by))
-        else:
-            idle = 0.0
-        kept.append(step)
-    return replace(reply, steps=tuple(kept))
+    return _drop(reply, seconds, by, starts_anew=True)
 
 
 def drop_after(reply: Reply, seconds: float, by: Sequence[Step]) -> Reply:
     """What a proxy does that gives every connection a fixed life."""
+    return _drop(reply, seconds, by, starts_anew=False)
+
+
+def _drop(reply: Reply, seconds: float, by: Sequence[Step], *, starts_anew: bool) -> Reply:
+    """Another ending once the pauses add up to a limit, counted anew after each send or not."""
     kept: list[Step] = []
-    life = 0.0
+    elapsed = 0.0
     for step in reply.steps:
         if isinstance(step, Pause):
-            life += step.seconds
-            if life > seconds:
-                return replace(reply, steps=(*kept, Pause(seconds - life + step.seconds), *by))
+            elapsed += step.seconds
+            if elapsed > seconds:
+                return replace(reply, steps=(*kept, Pause(seconds - elapsed + step.seconds), *by))
+        elif starts_anew:
+            elapsed = 0.0
         kept.append(step)
     return replace(reply, steps=tuple(kept))
 

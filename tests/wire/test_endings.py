@@ -20,6 +20,7 @@ from agentcore import (
 )
 from agentcore.events import OutputDiscarded, TextReceived, ToolArgumentsReceived
 from agentcore.messages import ToolMessage, Usage
+from agentcore.providers import Capabilities
 from agentcore.testing import (
     CLEAN_END,
     FIN,
@@ -335,3 +336,21 @@ async def test_a_cap_in_extra_body_is_lowered_when_it_is_refused(play: "Player")
         adapter=lambda url: Local(base_url=url, extra_body={"max_tokens": 9_000}),
     )
     assert [request.body["max_tokens"] for request in played.requests] == [9_000, 4_096]
+
+
+async def test_a_last_line_without_its_break_may_still_say_done(play: "Player") -> None:
+    class Wordless(Local):
+        capabilities = Capabilities(done_is_terminal=True, family_limits=False)
+
+    unbroken = Send(b"data: [DONE]")
+    played = await play(
+        [Reply(steps=(delta("All"), unbroken))], adapter=lambda url: Wordless(base_url=url)
+    )
+    assert played.attempts == [("complete", None, "accept")]
+
+
+async def test_a_key_that_comes_back_as_a_code_goes_no_further(play: "Player") -> None:
+    refusal = status(401, {"error": {"message": "refused", "code": "sk-SECRET-1"}})
+    played = await play([refusal], adapter=lambda url: Local(base_url=url, api_key="sk-SECRET-1"))
+    assert played.error is not None
+    assert "secret" not in repr((played.error.attempts, played.events)).lower()
