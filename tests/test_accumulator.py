@@ -24,7 +24,7 @@ from agentcore.facts import Phase
 from agentcore.kinds import CutCause
 from agentcore.messages import JsonObject, ToolCall, Usage
 from agentcore.providers import Local
-from agentcore.testing.script import Answer
+from agentcore.testing import Answer
 from agentcore.testing.strategies import answers, json_objects, json_values
 from agentcore.verdict import Complete, Cut, Partial, closed_call, judge
 

@@ -9,7 +9,7 @@ from agentcore.arguments import closed_fields, parse_arguments
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.kinds import CutCause
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall
-from agentcore.testing.script import Answer
+from agentcore.testing import Answer
 from agentcore.testing.strategies import answers, json_objects
 from agentcore.verdict import Partial
 

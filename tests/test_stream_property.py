@@ -13,8 +13,8 @@ from agentcore.events import Done, InStreamError
 from agentcore.kinds import CutCause
 from agentcore.providers import Local
 from agentcore.sse import SSEDecoder
-from agentcore.testing.script import Answer, Call, stream
-from agentcore.testing.strategies import answers, body_of, chunkings, cuts
+from agentcore.testing import Answer, Call, stream
+from agentcore.testing.strategies import answers, chunkings, cuts
 from agentcore.verdict import Complete, Cut, Verdict, judge
 
 EMOJI = Answer(
@@ -57,7 +57,7 @@ def end_of_finish(body: bytes) -> int:
 
 def test_an_answer_comes_through_as_it_was_given() -> None:
     answer = Answer(text="x", reasoning="hm", calls=(Call(name="f", arguments='{"a": 1}', id="c"),))
-    verdict = verdict_on([body_of(stream(answer, piece=3))])
+    verdict = verdict_on([stream(answer, piece=3).body])
 
     assert isinstance(verdict, Complete)
     message = verdict.message
@@ -68,7 +68,7 @@ def test_an_answer_comes_through_as_it_was_given() -> None:
 @settings(deadline=None)
 @given(answers(), st.integers(1, 20), st.data())
 def test_block_boundaries_never_matter(answer: Answer, piece: int, data: st.DataObject) -> None:
-    body = body_of(stream(answer, piece=piece))
+    body = stream(answer, piece=piece).body
     verdict = verdict_on([body])
 
     assert isinstance(verdict, Complete)
@@ -82,7 +82,7 @@ def test_block_boundaries_never_matter(answer: Answer, piece: int, data: st.Data
 def test_cut_before_the_end_of_the_finish_it_is_never_complete(
     answer: Answer, piece: int, dropped: bool, data: st.DataObject
 ) -> None:
-    body = body_of(stream(answer, piece=piece))
+    body = stream(answer, piece=piece).body
     arrived = body[: data.draw(cuts(body[: end_of_finish(body) - 1]))]
 
     verdict = verdict_on([arrived], dropped=dropped)
@@ -96,7 +96,7 @@ def test_cut_before_the_end_of_the_finish_it_is_never_complete(
 def test_cut_after_the_finish_it_is_the_uncut_message(
     answer: Answer, piece: int, dropped: bool, data: st.DataObject
 ) -> None:
-    body = body_of(stream(answer, piece=piece))
+    body = stream(answer, piece=piece).body
     uncut = verdict_on([body])
     # A dropped event counts with its blank line; at a clean end it counts without.
     begin = end_of_finish(body) + (len(b"\n\n") if dropped else 0)
@@ -110,7 +110,7 @@ def test_cut_after_the_finish_it_is_the_uncut_message(
 
 
 def test_every_single_cut_of_one_answer() -> None:
-    body = body_of(stream(EMOJI, piece=2))
+    body = stream(EMOJI, piece=2).body
     end = end_of_finish(body)
 
     complete = {at for at in range(len(body) + 1) if isinstance(verdict_on([body[:at]]), Complete)}

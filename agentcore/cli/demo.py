@@ -25,7 +25,7 @@ from agentcore.ledger import AttemptRecord
 from agentcore.providers.base import ProviderAdapter, ToolStreaming
 from agentcore.providers.openrouter import EAGER_BETA, OpenRouter
 from agentcore.retry import Backoff, Policy
-from agentcore.testing import Gateway, ScriptedModel, stream
+from agentcore.testing import Gateway, ScriptedModel, header_asks, stream
 from agentcore.tools import read_file, write_file
 
 __all__ = ["long_text", "run_demo"]
@@ -147,7 +147,7 @@ async def _play(scene: Scene, text: str, scale: float, console: Console) -> Outc
         respond=lambda request: stream(model(request.body), piece=PIECE, pace=PACE),
         idle_limit=scene.idle_limit * scale,
         life_limit=scene.life_limit * scale if scene.life_limit else None,
-        streaming_header=("x-anthropic-beta", EAGER_BETA),
+        asks_to_stream=header_asks("x-anthropic-beta", EAGER_BETA),
     )
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="agentcore-demo-") as folder:

@@ -1,86 +1,38 @@
 """`Gateway`: a real HTTP/1.1 server on loopback that does what a script says, faults included."""
 
-import json
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from types import TracebackType
+from typing import Self
 
 import anyio
 import anyio.abc
 import h11
-from pydantic import JsonValue
 
-from agentcore.testing.script import (
-    NETWORK_LOST,
-    Close,
-    Pause,
-    Reply,
-    Reset,
-    Send,
-    Step,
-    drop_after,
-    drop_when_idle,
-    hold_arguments_back,
-    status,
-)
+from agentcore.testing.script import Close, Pause, Reply, Reset, Send, Step
+from agentcore.testing.server import RecordedRequest, ScriptedServer, body_of_request, note_sent
 
-__all__ = ["Gateway", "RecordedRequest", "Respond"]
+__all__ = ["Gateway"]
 
 _READ_BYTES = 65_536
 _LATEST_SECONDS = 0.05
 """How far behind its schedule a reply may run before the schedule is moved."""
 
 
-@dataclass(slots=True, kw_only=True)
-class RecordedRequest:
-    """A request as the server saw it."""
-
-    number: int
-    """Counted from 1."""
-    connection: int
-    """Which TCP connection it came on, counted from 1."""
-    path: str
-    headers: dict[str, str]
-    """Lower-case names."""
-    body: dict[str, JsonValue]
-    sent_bytes: int = 0
-    """Of the response's body."""
-    argument_bytes: int = 0
-    """Of tool arguments, decoded."""
-    hung_up: bool = False
-    """The client closed the connection before the response was over."""
-
-
-Respond: TypeAlias = Callable[[RecordedRequest], Reply]
-
-
-@dataclass(slots=True, kw_only=True)
-class Gateway:
+@dataclass(kw_only=True)
+class Gateway(ScriptedServer):
     """`async with Gateway(respond=…) as gateway`, then point an adapter at `gateway.base_url`."""
 
-    respond: Respond
-    """Decides the reply to each request; raises `LookupError` for a model that is not served."""
-    idle_limit: float | None = None
-    """Seconds of silence after which the connection is dropped."""
-    life_limit: float | None = None
-    """Seconds after which every response is dropped, silent or not."""
-    dropped_by: tuple[Step, ...] = NETWORK_LOST
-    """How a drop shows itself."""
-    streaming_header: tuple[str, str] | None = None
-    """(name, value): tool arguments are held back until whole unless the value is in it."""
     port: int = 0
     """On loopback; 0 picks a free one."""
-    requests: list[RecordedRequest] = field(default_factory=list)
-    """All that came, in order."""
     base_url: str = ""
     """Set on entering."""
-    _connections: int = 0
+    _accepted: int = 0
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    async def __aenter__(self) -> "Gateway":
+    async def __aenter__(self) -> Self:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self.port)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         self.base_url = f"http://127.0.0.1:{port}/v1"
@@ -90,12 +42,17 @@ class Gateway:
         tasks.start_soon(listener.serve, self._serve)
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         await self._stack.aclose()
 
     async def _serve(self, connection: anyio.abc.SocketStream) -> None:
-        self._connections += 1
-        number = self._connections
+        self._accepted += 1
+        number = self._accepted
         protocol = h11.Connection(h11.SERVER)
         async with connection:
             try:
@@ -111,14 +68,29 @@ class Gateway:
         request = await self._read_request(connection, protocol, number)
         if request is None:
             return False
-        self.requests.append(request)
-        reply = self._reply(request)
-        head = h11.Response(
-            status_code=reply.status,
-            headers=[*reply.headers.items(), ("transfer-encoding", "chunked")],
-        )
-        await _write(connection, protocol, head)
-        due = anyio.current_time()
+        try:
+            return await self._respond(self.reply_to(request), connection, protocol, request)
+        finally:
+            request.ended_at = anyio.current_time()
+
+    async def _respond(
+        self,
+        reply: Reply,
+        connection: anyio.abc.SocketStream,
+        protocol: h11.Connection,
+        request: RecordedRequest,
+    ) -> bool:
+        due = anyio.current_time() + reply.head_delay
+        if reply.head_delay and not await self._perform(
+            Pause(0), due, connection, protocol, request
+        ):
+            return False
+        if reply.status is not None:
+            head = h11.Response(
+                status_code=reply.status,
+                headers=[*reply.headers.items(), ("transfer-encoding", "chunked")],
+            )
+            await _write(connection, protocol, head)
         for step in reply.steps:
             if isinstance(step, Pause):
                 # Against a schedule, so that a thousand short pauses take no longer than their sum.
@@ -127,23 +99,6 @@ class Gateway:
                 return False
         await _write(connection, protocol, h11.EndOfMessage())
         return protocol.our_state is h11.DONE and protocol.their_state is h11.DONE
-
-    def _reply(self, request: RecordedRequest) -> Reply:
-        if not request.path.endswith("/chat/completions"):
-            return status(404, {"error": {"message": f"no route {request.path}", "code": 404}})
-        try:
-            reply = self.respond(request)
-        except LookupError as error:
-            return status(404, {"error": {"message": str(error), "code": "model_not_found"}})
-        if self.streaming_header is not None:
-            name, value = self.streaming_header
-            if value not in request.headers.get(name.lower(), ""):
-                reply = hold_arguments_back(reply)
-        if self.idle_limit is not None:
-            reply = drop_when_idle(reply, self.idle_limit, self.dropped_by)
-        if self.life_limit is not None:
-            reply = drop_after(reply, self.life_limit, self.dropped_by)
-        return reply
 
     async def _perform(
         self,
@@ -155,14 +110,13 @@ class Gateway:
     ) -> bool:
         """Carry out a step, a pause until it is due; False when the connection is over."""
         match step:
-            case Send(data, argument_bytes):
+            case Send():
                 try:
-                    await _write(connection, protocol, h11.Data(data=data))
+                    await _write(connection, protocol, h11.Data(data=step.data))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     request.hung_up = True
                     return False
-                request.sent_bytes += len(data)
-                request.argument_bytes += argument_bytes
+                note_sent(request, step)
             case Pause():
                 request.hung_up = await _hung_up_before(connection, due)
                 return not request.hung_up
@@ -191,12 +145,16 @@ class Gateway:
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
+                raw = bytes(body)
                 return RecordedRequest(
                     number=len(self.requests) + 1,
                     connection=number,
+                    method=head.method.decode(),
                     path=head.target.decode(),
                     headers={name.decode(): value.decode() for name, value in head.headers},
-                    body=json.loads(body) if body else {},
+                    raw=raw,
+                    body=body_of_request(raw),
+                    at=anyio.current_time(),
                 )
             else:
                 return None

@@ -1,42 +1,39 @@
-"""What a misbehaving server does, as data: steps that send, pause, reset or close.
+"""What a server does with one response, as data: steps that send, pause, reset or close.
 
-Pure. A `Reply` is a list of steps; a fault is a function from a reply to a reply, so that faults
-combine and every place of a cut is exact. `gateway` carries the steps out on a socket.
+Pure. `answers` makes replies of what a model says, `faults` makes bad replies of good ones, and
+`gateway` (sockets) or `transport` (in process) carries them out.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
-from agentcore.messages import JsonObject, Usage
+from agentcore.messages import JsonObject
 
 __all__ = [
     "CLEAN_END",
+    "COMMENT",
+    "DONE",
+    "EMPTY_DELTA",
     "FIN",
     "NETWORK_LOST",
     "RESET",
-    "Answer",
-    "Call",
     "Close",
+    "Ending",
     "Pause",
     "Reply",
     "Reset",
     "Send",
     "Step",
-    "cut_after_arguments",
-    "cut_after_bytes",
-    "cut_after_events",
-    "drop_after",
-    "drop_when_idle",
-    "hold_arguments_back",
+    "chunk",
+    "event",
+    "finish",
     "in_stream_error",
-    "stall_after_events",
+    "no_response",
     "status",
-    "stream",
-    "whole",
 ]
 
 
@@ -45,8 +42,8 @@ class Send:
     """Send bytes of the body."""
 
     data: bytes
-    argument_bytes: int = 0
-    """How many UTF-8 bytes of tool arguments are in it, decoded."""
+    arguments: str = ""
+    """The piece of tool-argument text that is whole in it, decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,8 @@ class Close:
 
 
 Step: TypeAlias = Send | Pause | Reset | Close
+Ending: TypeAlias = tuple[Step, ...]
+"""Steps that end a body. None at all is a clean end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,231 +73,79 @@ class Reply:
     """A response. When its steps are done, the body ends as it should."""
 
     steps: tuple[Step, ...] = ()
-    status: int = 200
+    status: int | None = 200
+    """None: no status line goes out at all; the steps then only pause, and end the connection."""
     headers: Mapping[str, str] = field(
         default_factory=lambda: {"content-type": "text/event-stream"}
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A tool call of an answer."""
-
-    name: str
-    arguments: str
-    """As JSON text."""
-    id: str = "call_0001"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a model says, before any wire format."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: tuple[Call, ...] = ()
-    finish_reason: str = ""
-    """Empty: `tool_calls` when there are calls, else `stop`."""
-    usage: Usage | None = None
+    head_delay: float = 0.0
+    """Seconds of silence before the status line."""
 
     @property
-    def reason(self) -> str:
-        """The finish reason that goes out."""
-        return self.finish_reason or ("tool_calls" if self.calls else "stop")
+    def body(self) -> bytes:
+        """All bytes that it sends, whatever happens between them."""
+        return b"".join(step.data for step in self.steps if isinstance(step, Send))
 
 
-def _event(payload: JsonValue) -> bytes:
+def event(payload: JsonValue) -> bytes:
+    """One server-sent event that carries this JSON."""
     return b"data: " + json.dumps(payload, ensure_ascii=False).encode() + b"\n\n"
 
 
-def in_stream_error(payload: JsonValue) -> tuple[Step, ...]:
-    """An ending: an event with this error payload, then a clean end of the body."""
-    return (Send(_event(payload)),)
+def chunk(delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
+    """A chat-completions chunk with one choice."""
+    choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "gen-1", "object": "chat.completion.chunk", "choices": [choice]}
 
 
-RESET: Final[tuple[Step, ...]] = (Reset(),)
-FIN: Final[tuple[Step, ...]] = (Close(),)
-CLEAN_END: Final[tuple[Step, ...]] = ()
+def in_stream_error(payload: JsonValue) -> Ending:
+    """An event with this error payload, then a clean end of the body."""
+    return (Send(event(payload)),)
+
+
+def finish(reason: str) -> Ending:
+    """A finish reason, true or not, and `[DONE]`."""
+    return (Send(event(chunk({}, reason))), *DONE)
+
+
+RESET: Final[Ending] = (Reset(),)
+FIN: Final[Ending] = (Close(),)
+CLEAN_END: Final[Ending] = ()
+DONE: Final[Ending] = (Send(b"data: [DONE]\n\n"),)
+"""`[DONE]`, then a clean end: no finish reason came."""
 NETWORK_LOST: Final = in_stream_error({"error": {"message": "Network connection lost."}})
 """The case that this project began with: no status, no code."""
 
+COMMENT: Final = Send(b": ping\n\n")
+"""A sign of life that bears no content."""
+EMPTY_DELTA: Final = Send(event(chunk({})))
+"""A chunk that bears no content."""
 
-def stream(answer: Answer, *, piece: int = 16, pace: float = 0.0, done: bool = True) -> Reply:
-    """An answer as a chat-completions stream.
+
+def status(
+    code: int, body: JsonValue | bytes = "", headers: Mapping[str, str] | None = None
+) -> Reply:
+    """A refusal, or any other response of one piece.
 
     Args:
-        answer: What is said.
-        piece: Characters a delta.
-        pace: Seconds between two deltas.
-        done: End with `data: [DONE]`.
+        code: The HTTP status.
+        body: Text and bytes go out as they are, called HTML; anything else goes out as JSON.
+        headers: Beside or instead of the content type.
     """
-    steps: list[Step] = []
-    for chunk, argument_bytes in _chunks(answer, piece):
-        steps.append(Send(_event(chunk), argument_bytes))
-        if pace:
-            steps.append(Pause(pace))
-    if done:
-        steps.append(Send(b"data: [DONE]\n\n"))
-    return Reply(steps=tuple(steps))
-
-
-def whole(answer: Answer, *, pace: float = 0.0) -> Reply:
-    """An answer as one JSON body, after `pace` seconds."""
-    message: JsonObject = {"role": "assistant", "content": answer.text or None}
-    if answer.calls:
-        message["tool_calls"] = [
-            _call(call, position) for position, call in enumerate(answer.calls)
-        ]
-    choice: JsonObject = {"index": 0, "message": message, "finish_reason": answer.reason}
-    body: JsonObject = {"id": "gen-1", "object": "chat.completion", "choices": [choice]}
-    if answer.usage is not None:
-        body["usage"] = _usage(answer.usage)
-    steps: tuple[Step, ...] = (Send(json.dumps(body).encode()),)
-    if pace:
-        steps = (Pause(pace), *steps)
-    return Reply(steps=steps, headers={"content-type": "application/json"})
-
-
-def status(code: int, body: JsonValue, headers: Mapping[str, str] | None = None) -> Reply:
-    """A refusal: a text body goes out as it is, anything else as JSON."""
-    data = body if isinstance(body, str) else json.dumps(body)
-    kind = "text/html" if isinstance(body, str) else "application/json"
+    kind = "text/html"
+    if isinstance(body, str):
+        data = body.encode()
+    elif isinstance(body, bytes):
+        data = body
+    else:
+        data, kind = json.dumps(body).encode(), "application/json"
     return Reply(
-        steps=(Send(data.encode()),),
+        steps=(Send(data),) if data else (),
         status=code,
         headers={"content-type": kind, **(headers or {})},
     )
 
 
-# --- faults: from a reply to a reply --------------------------------------------------------
-
-
-def cut_after_bytes(reply: Reply, count: int, by: Sequence[Step]) -> Reply:
-    """The body's first `count` bytes, and then another ending."""
-    kept: list[Step] = []
-    for step in reply.steps:
-        if isinstance(step, Send):
-            if len(step.data) >= count:
-                return replace(reply, steps=(*kept, Send(step.data[:count]), *by))
-            count -= len(step.data)
-        kept.append(step)
-    return replace(reply, steps=(*kept, *by))
-
-
-def cut_after_events(reply: Reply, count: int, by: Sequence[Step]) -> Reply:
-    """The first `count` events, and then another ending."""
-    kept: list[Step] = []
-    for step in reply.steps:
-        if count == 0:
-            break
-        kept.append(step)
-        count -= isinstance(step, Send)
-    return replace(reply, steps=(*kept, *by))
-
-
-def cut_after_arguments(reply: Reply, size_bytes: int, by: Sequence[Step]) -> Reply:
-    """Events until this many bytes of tool arguments are out, and then another ending."""
-    kept: list[Step] = []
-    for step in reply.steps:
-        if size_bytes <= 0:
-            break
-        kept.append(step)
-        size_bytes -= step.argument_bytes if isinstance(step, Send) else 0
-    return replace(reply, steps=(*kept, *by))
-
-
-def stall_after_events(
-    reply: Reply, count: int, *, seconds: float, comment_every: float | None = None
-) -> Reply:
-    """The first `count` events, then silence, or nothing but comments, and then the rest."""
-    head = cut_after_events(reply, count, ()).steps
-    silence: list[Step] = [Pause(seconds)]
-    if comment_every is not None:
-        pings = int(seconds / comment_every)
-        silence = [
-            step for _ in range(pings) for step in (Pause(comment_every), Send(b": ping\n\n"))
-        ]
-    return replace(reply, steps=(*head, *silence, *reply.steps[len(head) :]))
-
-
-def hold_arguments_back(reply: Reply) -> Reply:
-    """Buffer tool arguments until they are whole: the same time passes, in silence."""
-    steps: list[Step] = []
-    held: list[Send] = []
-    for step in reply.steps:
-        if isinstance(step, Send) and step.argument_bytes:
-            held.append(step)
-            continue
-        if isinstance(step, Send):
-            steps += held
-            held = []
-        steps.append(step)
-    return replace(reply, steps=(*steps, *held))
-
-
-def drop_when_idle(reply: Reply, seconds: float, by: Sequence[Step]) -> Reply:
-    """What a proxy does that cuts silent connections."""
-    return _drop(reply, seconds, by, starts_anew=True)
-
-
-def drop_after(reply: Reply, seconds: float, by: Sequence[Step]) -> Reply:
-    """What a proxy does that gives every connection a fixed life."""
-    return _drop(reply, seconds, by, starts_anew=False)
-
-
-def _drop(reply: Reply, seconds: float, by: Sequence[Step], *, starts_anew: bool) -> Reply:
-    """Another ending once the pauses add up to a limit, counted anew after each send or not."""
-    kept: list[Step] = []
-    elapsed = 0.0
-    for step in reply.steps:
-        if isinstance(step, Pause):
-            elapsed += step.seconds
-            if elapsed > seconds:
-                return replace(reply, steps=(*kept, Pause(seconds - elapsed + step.seconds), *by))
-        elif starts_anew:
-            elapsed = 0.0
-        kept.append(step)
-    return replace(reply, steps=tuple(kept))
-
-
-# --- wire format ----------------------------------------------------------------------------
-
-
-def _chunks(answer: Answer, piece: int) -> Iterator[tuple[JsonObject, int]]:
-    """Chunks, each with the bytes of tool arguments in it."""
-    yield _chunk({"role": "assistant", "content": ""}), 0
-    for text in _pieces(answer.reasoning, piece):
-        yield _chunk({"reasoning_content": text}), 0
-    for text in _pieces(answer.text, piece):
-        yield _chunk({"content": text}), 0
-    for position, call in enumerate(answer.calls):
-        opening = _call(replace(call, arguments=""), position)
-        yield _chunk({"tool_calls": [opening]}), 0
-        for text in _pieces(call.arguments, piece):
-            delta: JsonObject = {"index": position, "function": {"arguments": text}}
-            yield _chunk({"tool_calls": [delta]}), len(text.encode())
-    yield _chunk({}, answer.reason), 0
-    if answer.usage is not None:
-        yield {"id": "gen-1", "choices": [], "usage": _usage(answer.usage)}, 0
-
-
-def _chunk(delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
-    choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return {"id": "gen-1", "object": "chat.completion.chunk", "choices": [choice]}
-
-
-def _call(call: Call, position: int) -> JsonObject:
-    function: JsonObject = {"name": call.name, "arguments": call.arguments}
-    return {"index": position, "id": call.id, "type": "function", "function": function}
-
-
-def _usage(usage: Usage) -> JsonObject:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
-
-
-def _pieces(text: str, size: int) -> Iterable[str]:
-    return (text[start : start + size] for start in range(0, len(text), size))
+def no_response(by: Ending = RESET, *, after: float = 0.0) -> Reply:
+    """The connection ends before any status line, after so many seconds."""
+    return Reply(status=None, steps=(Pause(after), *by) if after else by)

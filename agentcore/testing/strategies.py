@@ -16,11 +16,10 @@ from agentcore.error_rules import ErrorRule
 from agentcore.facts import ErrorFacts, Phase, Surface
 from agentcore.kinds import ErrorKind, Strength
 from agentcore.messages import JsonObject, Usage
-from agentcore.testing.script import Answer, Call, Reply, Send
+from agentcore.testing.answers import Answer, Call
 
 __all__ = [
     "answers",
-    "body_of",
     "chunkings",
     "cuts",
     "error_facts",
@@ -96,11 +95,6 @@ def answers() -> SearchStrategy[Answer]:
         usage=st.none()
         | st.builds(Usage, input_tokens=st.integers(0, 10**6), output_tokens=st.integers(0, 10**6)),
     )
-
-
-def body_of(reply: Reply) -> bytes:
-    """All bytes that a reply sends, whatever happens between them."""
-    return b"".join(step.data for step in reply.steps if isinstance(step, Send))
 
 
 def chunkings(data: bytes) -> SearchStrategy[list[bytes]]:

@@ -64,7 +64,8 @@ from agentcore.testing import (
     Gateway,
     RecordedRequest,
     Reply,
-    cut_after_events,
+    after_events,
+    cut,
     status,
     stream,
     whole,
@@ -315,7 +316,7 @@ def respond(request: RecordedRequest) -> Reply:
     good = stream(Answer(calls=(Call(name="save_note", arguments="{}"),)), pace=0.01)
     match request.number:
         case 1:
-            return cut_after_events(good, 1, NETWORK_LOST)
+            return cut(good, at=after_events(1), by=NETWORK_LOST)
         case 2:
             return status(429, {"error": {"message": "slow down"}}, {"retry-after": "1"})
         case 3:

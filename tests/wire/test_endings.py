@@ -32,11 +32,12 @@ from agentcore.testing import (
     RecordedRequest,
     Reply,
     Send,
-    cut_after_events,
+    Step,
+    after_events,
+    cut,
     status,
     stream,
 )
-from agentcore.testing.script import Step
 
 if TYPE_CHECKING:
     from tests.wire.conftest import Player
@@ -214,7 +215,7 @@ async def test_a_split_emoji_is_shown_whole(play: "Player") -> None:
 
 async def test_a_call_that_was_only_announced_is_called_void_too(play: "Player") -> None:
     call = stream(Answer(calls=(Call(name="note", arguments='{"text": "x"}'),)))
-    played = await play([cut_after_events(call, 2, RESET), GOOD], tools=[note])
+    played = await play([cut(call, at=after_events(2), by=RESET), GOOD], tools=[note])
     kinds = [type(seen) for seen in played.events]
     assert kinds.index(ToolArgumentsReceived) < kinds.index(OutputDiscarded)
 

@@ -1,7 +1,7 @@
 """What the loop does about each way in which a real connection fails."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,25 +21,27 @@ from agentcore.events import (
 from agentcore.messages import JsonObject, Usage
 from agentcore.testing import (
     CLEAN_END,
+    COMMENT,
     FIN,
     NETWORK_LOST,
     RESET,
     Answer,
     Call,
+    Ending,
     Gateway,
     Pause,
     Reply,
     Send,
-    cut_after_arguments,
-    cut_after_bytes,
-    cut_after_events,
+    after_arguments,
+    after_bytes,
+    after_events,
+    cut,
     in_stream_error,
-    stall_after_events,
+    stall,
     status,
     stream,
     whole,
 )
-from agentcore.testing.script import Step
 from agentcore.tools import write_file
 
 if TYPE_CHECKING:
@@ -73,10 +75,10 @@ WRITE = Call(
     ],
 )
 async def test_a_lost_stream_is_asked_for_again_on_a_fresh_connection(
-    play: "Player", ending: Sequence[Step], kind: str, events_before: int
+    play: "Player", ending: Ending, kind: str, events_before: int
 ) -> None:
-    cut = cut_after_events(GOOD, events_before, ending)
-    played = await play([cut, GOOD], clocks=SHORT_CLOCKS)
+    lost = cut(GOOD, at=after_events(events_before), by=ending)
+    played = await play([lost, GOOD], clocks=SHORT_CLOCKS)
     assert played.result is not None
     assert played.result.text == ANSWER.text
     assert played.attempts == [("cut", kind, "retry"), ("complete", None, "accept")]
@@ -87,7 +89,7 @@ async def test_a_lost_stream_is_asked_for_again_on_a_fresh_connection(
 async def test_what_a_dead_attempt_showed_is_called_void_before_the_next_one_speaks(
     play: "Player",
 ) -> None:
-    played = await play([cut_after_events(GOOD, 2, RESET), GOOD])
+    played = await play([cut(GOOD, at=after_events(2), by=RESET), GOOD])
     kinds = [
         type(event)
         for event in played.events
@@ -108,7 +110,7 @@ async def test_what_a_dead_attempt_showed_is_called_void_before_the_next_one_spe
 async def test_a_cut_inside_an_event_loses_nothing_but_the_attempt(play: "Player") -> None:
     size = sum(len(step.data) for step in GOOD.steps if isinstance(step, Send))
     for place in (1, size // 3, size // 2):
-        played = await play([cut_after_bytes(GOOD, place, FIN), GOOD])
+        played = await play([cut(GOOD, at=after_bytes(place), by=FIN), GOOD])
         assert played.result is not None
         assert played.result.text == ANSWER.text
 
@@ -137,13 +139,13 @@ async def test_the_plain_request_is_made_once_a_turn_and_uses_up_no_retry(play: 
 
 async def test_an_unknown_error_after_output_is_handled_as_a_transient_one(play: "Player") -> None:
     odd = in_stream_error({"error": {"message": "Lorem ipsum dolor."}})
-    played = await play([cut_after_events(GOOD, 3, odd), GOOD])
+    played = await play([cut(GOOD, at=after_events(3), by=odd), GOOD])
     assert played.attempts == [("cut", "unknown", "retry"), ("complete", None, "accept")]
     assert len(played.waits) == 1
 
 
 async def test_a_stream_that_only_pings_is_given_up_in_the_end(play: "Player") -> None:
-    pings = stall_after_events(GOOD, 3, seconds=5.0, comment_every=0.02)
+    pings = stall(GOOD, at=after_events(3), seconds=5.0, meanwhile=COMMENT, every=0.02)
     played = await play([pings, GOOD], clocks=SHORT_CLOCKS)
     assert played.attempts == [("cut", "timeout", "retry"), ("complete", None, "accept")]
 
@@ -346,8 +348,8 @@ async def test_malformed_streamed_arguments_are_asked_for_again_without_the_swit
 async def test_a_call_that_is_cut_twice_is_answered_with_guidance_and_never_run(
     play: "Player",
 ) -> None:
-    cut = cut_after_arguments(stream(Answer(calls=(WRITE,))), 700, NETWORK_LOST)
-    played = await play([cut, cut, GOOD], tools=[write_file])
+    lost = cut(stream(Answer(calls=(WRITE,))), at=after_arguments(700), by=NETWORK_LOST)
+    played = await play([lost, lost, GOOD], tools=[write_file])
     assert [decision for *_, decision in played.attempts] == ["retry", "keep", "accept"]
     assert not (play.workspace / "plan.md").exists()
     history = played.requests[2].body["messages"]
@@ -369,7 +371,7 @@ async def test_a_call_that_is_cut_twice_is_answered_with_guidance_and_never_run(
 
 
 async def test_a_capped_call_is_answered_at_once(play: "Player") -> None:
-    capped = cut_after_arguments(stream(Answer(calls=(WRITE,))), 700, ())
+    capped = cut(stream(Answer(calls=(WRITE,))), at=after_arguments(700), by=())
     finish = stream(Answer(finish_reason="length")).steps[-2:]
     played = await play([Reply(steps=(*capped.steps, *finish)), GOOD], tools=[write_file])
     assert played.attempts == [("cut", "truncated", "keep"), ("complete", None, "accept")]
