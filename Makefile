@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check format bench tables clean
+.PHONY: help demo check kit format bench tables clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,15 +21,22 @@ check: .venv/.check  ## format and lint, layers, types, tests with branch covera
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+kit: .venv/.kit  ## the test kit by itself: only agentcore-loop[testing] and pytest are installed
+	cd .venv/kit && bin/pip check
+	cp tests/testing/test_kit.py .venv/kit/
+	cd .venv/kit && bin/python -m pytest -q -W error test_kit.py
+
 format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.check  ## how long classifying an error takes, hostile input included
+bench: .venv/.check  ## how long classifying an error takes; whole turns a second in process
 	$(BIN)/python benchmarks/classification.py
+	$(BIN)/python benchmarks/transport.py
 
-tables: .venv/.check  ## rewrite the tables of docs/errors.md from the code
+tables: .venv/.check  ## rewrite the tables of docs/errors.md and docs/testing.md from the code
 	$(BIN)/python tests/test_error_docs.py
+	$(BIN)/python -m tests.testing.test_conformance
 
 clean:  ## remove the environment and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
@@ -37,6 +44,11 @@ clean:  ## remove the environment and every cache
 .venv/.pip:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+	@touch $@
+
+.venv/.kit: .venv/.pip pyproject.toml
+	$(PYTHON) -m venv .venv/kit
+	.venv/kit/bin/pip install --quiet --disable-pip-version-check '.[testing]' pytest
 	@touch $@
 
 .venv/.demo: .venv/.pip pyproject.toml

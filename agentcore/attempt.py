@@ -38,6 +38,8 @@ __all__ = ["Attempt", "Emit"]
 Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
 
 _DONE = b"[DONE]"
+_DEADLINE_SLACK_SECONDS = 0.01
+"""A clock may run out so much too early: a burst of deltas then needs no timer for each."""
 _AFTER_FINISH_SECONDS = 5.0
 """How long usage and the end of the body are waited for once the model has finished."""
 
@@ -161,7 +163,9 @@ class Attempt:
                 finished += listened
             if accumulator.done or accumulator.error is not None:
                 return
-            scope.deadline = min(silence.deadline, finished + _AFTER_FINISH_SECONDS)
+            deadline = min(silence.deadline, finished + _AFTER_FINISH_SECONDS)
+            if abs(deadline - scope.deadline) > _DEADLINE_SLACK_SECONDS:
+                scope.deadline = deadline
         for event in decoder.finish():
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.

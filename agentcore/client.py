@@ -61,10 +61,17 @@ class Client:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self.renew()
+        await self._close()
 
     async def renew(self) -> None:
         """Close every connection: the next request opens a fresh one."""
+        if self._transport is None:
+            await self._close()
+        else:
+            # It stays in use, and says itself what closing its connections means.
+            await self._transport.aclose()
+
+    async def _close(self) -> None:
         http, self._http, self._sdk = self._http, None, {}
         if http is not None:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):

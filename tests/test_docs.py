@@ -1,6 +1,8 @@
 """Every Python block of the README and the docs runs, and every link between the files leads on."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 import agentcore
 from agentcore import Local
-from agentcore.testing import Answer, Send, stream
+from agentcore.testing import Answer, stream
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -28,9 +30,7 @@ def offline(*_: object) -> httpx2.MockTransport:
     """An endpoint in process: every program of the docs meets a model that just answers."""
 
     def handle(_: httpx2.Request) -> httpx2.Response:
-        steps = stream(Answer(text="The plan is written.")).steps
-        body = b"".join(step.data for step in steps if isinstance(step, Send))
-        return httpx2.Response(200, content=body)
+        return httpx2.Response(200, content=stream(Answer(text="The plan is written.")).body)
 
     return httpx2.MockTransport(handle)
 
@@ -42,15 +42,27 @@ def test_a_block_runs(
     class Offline(agentcore.Agent):
         def __init__(self, *args: Any, **options: Any) -> None:
             adapter = options.get("adapter")
-            if adapter is None or "127.0.0.1" not in adapter.base_url:
+            is_elsewhere = adapter is None or "127.0.0.1" not in adapter.base_url
+            if is_elsewhere and "transport" not in options:
                 options["transport"] = offline()
             super().__init__(*args, **options)
 
+    if page.name == "testing.md":
+        run_as_tests(block, tmp_path)
+        return
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(agentcore, "Agent", Offline)
     for name in ("OPENROUTER_API_KEY", "OPENAI_API_KEY", "RELAY_KEY"):
         monkeypatch.setenv(name, "sk-docs")
     exec(compile(block, f"{page.name}", "exec"), {"__name__": "__docs__"})
+
+
+def run_as_tests(block: str, folder: Path) -> None:
+    """The blocks of that page are files of tests; the plugin is found by its entry point."""
+    (folder / "test_block.py").write_text(block)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_block.py"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_the_readmes_provider_is_ten_lines_and_works(monkeypatch: pytest.MonkeyPatch) -> None:

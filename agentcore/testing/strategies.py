@@ -15,19 +15,40 @@ from typing_extensions import override
 from agentcore.error_rules import ErrorRule
 from agentcore.facts import ErrorFacts, Phase, Surface
 from agentcore.kinds import ErrorKind, Strength
-from agentcore.messages import JsonObject, Usage
-from agentcore.testing.answers import Answer, Call
+from agentcore.messages import (
+    AssistantMessage,
+    JsonObject,
+    Message,
+    ToolCall,
+    ToolMessage,
+    Usage,
+    UserMessage,
+)
+from agentcore.testing.answers import Answer, Call, Quirk, stream
+from agentcore.testing.script import (
+    CLEAN_END,
+    DONE,
+    FIN,
+    NETWORK_LOST,
+    RESET,
+    Ending,
+    Reply,
+    in_stream_error,
+)
 
 __all__ = [
     "answers",
     "chunkings",
+    "conversations",
     "cuts",
+    "endings",
     "error_facts",
     "error_payloads",
     "error_rules",
     "exceptions_with_causes",
     "json_objects",
     "json_values",
+    "streams",
     "texts",
 ]
 
@@ -95,6 +116,53 @@ def answers() -> SearchStrategy[Answer]:
         usage=st.none()
         | st.builds(Usage, input_tokens=st.integers(0, 10**6), output_tokens=st.integers(0, 10**6)),
     )
+
+
+def streams() -> SearchStrategy[Reply]:
+    """Answers as servers stream them, in pieces of any size and with quirks that do no harm."""
+    harmless = st.sampled_from(
+        [
+            Quirk.NAME_IN_EVERY_DELTA,
+            Quirk.ID_IN_EVERY_DELTA,
+            Quirk.NULL_FIELDS,
+            Quirk.INDEX_FROM_ONE,
+            Quirk.ONE_DELTA_A_CALL,
+        ]
+    )
+    return st.builds(
+        lambda answer, piece, quirks: stream(answer, piece=piece, quirks=quirks),
+        answers(),
+        st.integers(1, 20),
+        st.sets(harmless, max_size=2),
+    )
+
+
+def endings() -> SearchStrategy[Ending]:
+    """What may come instead of the rest of a body; pair it with a place for `cut`."""
+    return st.sampled_from([RESET, FIN, CLEAN_END, DONE, NETWORK_LOST]) | error_payloads().map(
+        in_stream_error
+    )
+
+
+def conversations() -> SearchStrategy[list[Message]]:
+    """Valid conversations: every call is answered once, right after it, in order."""
+    numbers = st.integers(1, 10**6)
+
+    def exchange(number: int, prompt: str, answer: Answer) -> list[Message]:
+        calls = tuple(
+            ToolCall(id=f"{call.id}_{number}", name=call.name, arguments=call.arguments)
+            for call in answer.calls
+        )
+        said = AssistantMessage(content=answer.text, tool_calls=calls, reasoning=answer.reasoning)
+        results = [
+            ToolMessage(tool_call_id=call.id, name=call.name, content=prompt) for call in calls
+        ]
+        return [UserMessage(content=prompt), said, *results]
+
+    exchanges = st.lists(
+        st.tuples(numbers, texts(), answers()), max_size=4, unique_by=lambda one: one[0]
+    )
+    return exchanges.map(lambda all_: [message for one in all_ for message in exchange(*one)])
 
 
 def chunkings(data: bytes) -> SearchStrategy[list[bytes]]:

@@ -1,0 +1,29 @@
+"""What Hypothesis calls through its entry point: `st.from_type` then knows agentcore's types."""
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Teach Hypothesis to make answers, facts, messages and rules of any kind.
+
+    Hypothesis calls it when it is first imported. Then agentcore may not be needed at all, so the
+    strategies are made when one is first asked for.
+    """
+    from hypothesis import strategies as st
+
+    from agentcore.error_rules import ErrorRule
+    from agentcore.facts import ErrorFacts
+    from agentcore.testing.answers import Answer
+
+    def lazily(name: str) -> "st.SearchStrategy[object]":
+        def make() -> "st.SearchStrategy[object]":
+            from agentcore.testing import strategies
+
+            made: st.SearchStrategy[object] = getattr(strategies, name)()
+            return made
+
+        return st.deferred(make)
+
+    st.register_type_strategy(Answer, lazily("answers"))
+    st.register_type_strategy(ErrorFacts, lazily("error_facts"))
+    st.register_type_strategy(ErrorRule, lazily("error_rules"))
