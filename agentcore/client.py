@@ -69,13 +69,12 @@ class Client:
             await self._close()
         else:
             # It stays in use, and says itself what closing its connections means.
-            await self._transport.aclose()
+            await _closed(self._transport)
 
     async def _close(self) -> None:
         http, self._http, self._sdk = self._http, None, {}
         if http is not None:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
-                await http.aclose()
+            await _closed(http)
 
     @asynccontextmanager
     async def send(
@@ -158,6 +157,11 @@ class Client:
                 api_key=key or "none", base_url=base_url, http_client=self._http, max_retries=0
             )
         return sdk
+
+
+async def _closed(connections: "httpx2.AsyncClient | httpx2.AsyncBaseTransport") -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
+        await connections.aclose()
 
 
 @cache

@@ -2,6 +2,7 @@
 
     AgentCoreError
     ├── ConfigurationError (ValueError)   bad input, found before any request
+    │   └── testing.RecordingError        a recording that cannot be read or written
     └── RunError                          a run that cannot go on; carries all that was reached
 
 A failed tool call is no exception: it is a result that the model reads.

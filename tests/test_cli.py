@@ -1,8 +1,12 @@
 """The commands, as a person meets them."""
 
 import io
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -11,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from agentcore.cli.demo import long_text, run_demo
-from agentcore.testing import Gateway, ScriptedModel, stream
+from agentcore.testing import Gateway, Reset, ScriptedModel, stream
+from agentcore.testing.recording import load_recording
 
 NARROW = {"COLUMNS": "300", "PATH": "/usr/bin:/bin", "NO_COLOR": "1"}
 
@@ -24,6 +29,29 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         env={**NARROW, **environment},
         check=False,
     )
+
+
+def command(name: str, url: str, workspace: Path) -> list[str]:
+    """`run` or `record` against a local endpoint, in a folder that is made for it."""
+    workspace.mkdir(exist_ok=True)
+    return [name, "--model", "local:m", "--base-url", url, "--workspace", str(workspace)]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    """`agentcore gateway` as a process: its address, and what gives its next line."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "agentcore.cli", "gateway", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=NARROW,
+    ) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline() + process.stdout.readline()
+        try:
+            yield re.findall(r"http://\S+/v1", told)[0], process.stdout.readline
+        finally:
+            process.terminate()
 
 
 async def test_the_demo_ends_as_it_must() -> None:
@@ -96,6 +124,87 @@ async def test_run_writes_a_file_through_a_gateway_that_drops(tmp_path: Path) ->
     assert (tmp_path / "plan.md").read_text() == text
     assert "plan.md is written: 400 lines." in ran.stdout
     assert "guidance (sections)" in ran.stderr
+
+
+def test_a_recorded_run_is_played_back(tmp_path: Path) -> None:
+    file, key = tmp_path / "an exchange.jsonl", "ak-0123456789"
+    work = [tmp_path / name for name in ("recorded", "first", "second")]
+    with serving("--lines", "400", "--life-limit", "0.4") as (url, _):
+        recorded = run_cli(
+            *command("record", url, work[0]), f"Write plan.md with {key}.", "--to", str(file),
+            LOCAL_API_KEY=key,
+        )  # fmt: skip
+    assert recorded.returncode == 0, recorded.stderr
+    assert recorded.stdout == "plan.md is written: 400 lines.\n"
+    last = recorded.stderr.splitlines()[-1]
+    count = int(re.findall(r"^recorded (\d+) exchanges, \d+ KB, to ", last)[0])
+    assert last.endswith(f", to {file}; play it back with: agentcore gateway --play '{file}'")
+    assert key not in file.read_text()
+    assert f"Write plan.md with {'*' * len(key)}." in file.read_text()
+
+    with serving("--play", str(file), "--speed", "20") as (url, next_line):
+        for folder in work[1:]:
+            ran = run_cli(*command("run", url, folder), "As before")
+            assert (ran.returncode, ran.stdout) == (0, recorded.stdout), ran.stderr
+            assert (folder / "plan.md").read_text() == long_text(400)
+            assert "connection after" in ran.stderr
+        assert [next_line().partition(",")[0] for _ in range(2 * count)] == [
+            f"reply {number} of {count}: status 200" for number in range(1, count + 1)
+        ] * 2
+
+
+def test_a_recording_that_is_killed_is_kept_so_far(tmp_path: Path) -> None:
+    file = tmp_path / "exchange.jsonl"
+    with serving("--life-limit", "0", "--pace", "0.02") as (url, _):
+        arguments = [*command("record", url, tmp_path / "work"), "Go on.", "--to", str(file)]
+        with subprocess.Popen(
+            [sys.executable, "-m", "agentcore.cli", *arguments], env=NARROW, stderr=subprocess.PIPE
+        ) as process:
+            until = time.monotonic() + 20
+            while not file.exists() or file.read_bytes().count(b"\n") < 10:
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            process.kill()
+    (reply,) = load_recording(file)
+    assert reply.body.count(b"data: ") >= 7
+    assert reply.steps[-1] == Reset()
+
+
+def test_a_run_that_stops_is_recorded_too_and_not_over_another(tmp_path: Path) -> None:
+    file = tmp_path / "exchange.jsonl"
+    options = [*command("record", "http://127.0.0.1:9/v1", tmp_path), "x", "--to", str(file)]
+    ran = run_cli(*options)
+    assert ran.returncode == 1
+    assert "The run stopped: 3 attempts without progress." in ran.stderr
+    assert ran.stderr.splitlines()[-1].startswith("recorded 3 exchanges, ")
+
+    before = file.read_bytes()
+    refused = run_cli(*options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: recording {file}: the file exists; choose another")
+    # What fails before the first request replaces nothing.
+    assert run_cli(*options, "--force", "--tool", "execute_code").returncode == 2
+    assert file.read_bytes() == before
+    assert run_cli(*options, "--force").returncode == 1
+    assert file.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"format": "agentcore-recording", "version": 1}\n', "no exchange in this recording"),
+        ('{"format": "agentcore-recording", "version": 7}\n', "line 1: version 7 of the format"),
+        ("a log\n", "line 1: "),
+    ],
+)
+def test_a_file_that_cannot_be_played_is_told(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "exchange.jsonl"
+    file.write_text(content)
+    ran = run_cli("gateway", "--play", str(file), "--port", "0")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: {file}")
+    assert says in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_without_the_extra_the_one_line_that_installs_it_is_printed() -> None:

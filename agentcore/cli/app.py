@@ -1,23 +1,34 @@
 """The commands. They parse and print; the work is the library's."""
 
 import importlib.metadata
+import itertools
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from agentcore.agent import Agent
+from agentcore.cli.agents import (
+    BaseUrl,
+    MaxOutputTokens,
+    Model,
+    Prompt,
+    ToolNames,
+    Unconfined,
+    Workspace,
+    endpoint,
+    failures_told,
+    show_run,
+    tools_named,
+)
 from agentcore.cli.demo import long_text, run_demo
-from agentcore.cli.display import Display
+from agentcore.cli.display import size
 from agentcore.cli.explain import explain
-from agentcore.errors import ConfigurationError, RunError
-from agentcore.providers import PROVIDERS, ProviderAdapter
-from agentcore.run import RunResult
-from agentcore.testing import Gateway, ScriptedModel, stream
-from agentcore.tools import BUILTIN_TOOLS, Tool
+from agentcore.cli.record import record
+from agentcore.testing import Gateway, RecordedRequest, Reply, Respond, ScriptedModel, stream
+from agentcore.testing.recording import RecordingError, load_recording
 
 __all__ = ["app"]
 
@@ -30,6 +41,7 @@ app = typer.Typer(
 )
 
 app.command()(explain)
+app.command()(record)
 
 _console = Console()
 _errors = Console(stderr=True)
@@ -53,56 +65,42 @@ def demo() -> None:
 
 @app.command()
 def run(
-    prompt: Annotated[str, typer.Argument(help="What the agent is to do.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            help=f"The endpoint and its model id. Providers: {', '.join(PROVIDERS)}.",
-            metavar="PROVIDER:MODEL",
-        ),
-    ],
-    tool: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Once for each of {', '.join(BUILTIN_TOOLS)}. Default: the first two."),
-    ] = None,
-    workspace: Annotated[Path, typer.Option(help="An existing folder to work in.")] = Path(),
-    base_url: Annotated[
-        str, typer.Option(help="Instead of the provider's own, with the version part.")
-    ] = "",
-    max_output_tokens: Annotated[
-        int | None, typer.Option(help="Cap of every answer; default: the model's own.")
-    ] = None,
-    allow_unconfined: Annotated[
-        list[str] | None,
-        typer.Option(help="Allow a tool by name that nothing confines (execute_code)."),
-    ] = None,
+    prompt: Prompt,
+    model: Model,
+    tool: ToolNames = None,
+    workspace: Workspace = Path(),
+    base_url: BaseUrl = "",
+    max_output_tokens: MaxOutputTokens = None,
+    allow_unconfined: Unconfined = None,
 ) -> None:
     """Carry a prompt to its end against a real endpoint, and show what happens on the way."""
-    try:
-        adapter, model_id = _endpoint(model, base_url)
+    with failures_told(_errors):
+        adapter, model_id = endpoint(model, base_url)
         agent = Agent(
             model_id,
             adapter=adapter,
-            tools=[_tool(name) for name in tool or ("write_file", "read_file")],
+            tools=tools_named(tool),
             workspace=workspace,
             max_output_tokens=max_output_tokens,
             allow_unconfined=allow_unconfined or (),
         )
-        result = anyio.run(_show, agent, prompt)
-    except ConfigurationError as error:
-        _errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        _errors.print("stopped by you; files that were written stay as they are")
-        raise typer.Exit(130) from None
-    except RunError as error:
-        _errors.print(Text(str(error), style="red"), soft_wrap=True)
-        raise typer.Exit(1) from None
+        result = anyio.run(show_run, agent, prompt, _errors)
     _console.print(result.text, markup=False, highlight=False)
 
 
 @app.command()
 def gateway(
+    play: Annotated[
+        Path | None,
+        typer.Option(
+            help="Play a recording of `agentcore record`, over and over, in the model's place.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.001, help="How many times as fast the recording is played.")
+    ] = 1.0,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="On loopback; 0 picks a free one.")
     ] = 8765,
@@ -117,19 +115,22 @@ def gateway(
     """Serve the demo's scripted model, to try `agentcore run` from a second terminal.
 
     Whatever the prompt says, it writes plan.md: it needs the tool write_file.
+
+    With --play it answers with the responses of a recording, one a request, as they came.
+
+    After the last of them it begins again; --lines, --life-limit and --pace then mean nothing.
     """
-    scripted = ScriptedModel(path="plan.md", text=long_text(lines))
+    with failures_told(_errors):
+        respond = _scripted(lines, pace) if play is None else _played(play, speed)
+    # A recording has its own drops.
+    life = life_limit if play is None and life_limit else None
+    prompt, model = ("Write plan.md", "scripted") if play is None else ("As before", "recorded")
 
     async def serve() -> None:
-        async with Gateway(
-            respond=lambda request: stream(scripted(request.body), piece=64, pace=pace),
-            life_limit=life_limit or None,
-            port=port,
-        ) as server:
+        async with Gateway(respond=respond, life_limit=life, port=port) as server:
             _console.print(
                 f"Serving on {server.base_url} (Ctrl-C stops it). In another terminal:\n"
-                f'  agentcore run "Write plan.md" --model local:scripted '
-                f"--base-url {server.base_url}",
+                f'  agentcore run "{prompt}" --model local:{model} --base-url {server.base_url}',
                 highlight=False,
                 soft_wrap=True,
             )
@@ -144,21 +145,24 @@ def gateway(
         raise typer.Exit(2) from None
 
 
-async def _show(agent: Agent, prompt: str) -> RunResult:
-    with Display(_errors) as display:
-        return await agent.run(prompt, on_event=display)
+def _scripted(lines: int, pace: float) -> Respond:
+    model = ScriptedModel(path="plan.md", text=long_text(lines))
+    return lambda request: stream(model(request.body), piece=64, pace=pace)
 
 
-def _endpoint(model: str, base_url: str) -> tuple[ProviderAdapter | None, str]:
-    """An adapter with the address that was given; None leaves the model string to the agent."""
-    provider, _, model_id = model.partition(":")
-    if not base_url or provider not in PROVIDERS:
-        return None, model
-    return PROVIDERS[provider](base_url=base_url), model_id
+def _played(file: Path, speed: float) -> Respond:
+    """The replies of a recording in turn; whoever watches sees which one goes out."""
+    replies = load_recording(file, speed=speed)
+    if not replies:
+        raise RecordingError(f"{file}: there is no exchange in this recording")
+    turns = itertools.cycle(enumerate(replies, 1))
 
+    def respond(_: RecordedRequest) -> Reply:
+        number, reply = next(turns)
+        said = "no response" if reply.status is None else f"status {reply.status}"
+        _console.print(
+            f"reply {number} of {len(replies)}: {said}, {size(len(reply.body))}", highlight=False
+        )
+        return reply
 
-def _tool(name: str) -> Tool:
-    if name not in BUILTIN_TOOLS:
-        known = ", ".join(BUILTIN_TOOLS)
-        raise ConfigurationError(f"--tool {name}: there is no such tool (there are: {known})")
-    return BUILTIN_TOOLS[name]
+    return respond

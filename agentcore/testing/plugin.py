@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+__all__ = ["agentcore_gateway", "agentcore_transport"]
+
 if TYPE_CHECKING:
     from agentcore.testing.gateway import Gateway
     from agentcore.testing.transport import GatewayTransport

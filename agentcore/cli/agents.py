@@ -1,0 +1,109 @@
+"""What the commands that run an agent have in common: options, the agent, how its failures look."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from agentcore.agent import Agent
+from agentcore.cli.display import Display
+from agentcore.endpoint import resolve_model
+from agentcore.errors import ConfigurationError, RunError
+from agentcore.providers import PROVIDERS, ProviderAdapter
+from agentcore.run import RunResult
+from agentcore.tools import BUILTIN_TOOLS, Tool
+
+__all__ = [
+    "BaseUrl",
+    "MaxOutputTokens",
+    "Model",
+    "Prompt",
+    "ToolNames",
+    "Unconfined",
+    "Workspace",
+    "endpoint",
+    "failures_told",
+    "show_run",
+    "tools_named",
+]
+
+Prompt: TypeAlias = Annotated[str, typer.Argument(help="What the agent is to do.")]
+Model: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help=f"The endpoint and its model id. Providers: {', '.join(PROVIDERS)}.",
+        metavar="PROVIDER:MODEL",
+    ),
+]
+ToolNames: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tool", help=f"Once for each of {', '.join(BUILTIN_TOOLS)}. Default: the first two."
+    ),
+]
+Workspace: TypeAlias = Annotated[Path, typer.Option(help="An existing folder to work in.")]
+BaseUrl: TypeAlias = Annotated[
+    str, typer.Option(help="Instead of the provider's own, with the version part.")
+]
+MaxOutputTokens: TypeAlias = Annotated[
+    int | None, typer.Option(help="Cap of every answer; default: the model's own.")
+]
+Unconfined: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-unconfined", help="Allow a tool by name that nothing confines (execute_code)."
+    ),
+]
+
+
+def endpoint(model: str, base_url: str) -> tuple[ProviderAdapter, str]:
+    """The endpoint that `--model` names, at the address of `--base-url`, and its own model id.
+
+    Raises:
+        ConfigurationError: There is no such provider, or no address.
+    """
+    provider, _, model_id = model.partition(":")
+    if not base_url or provider not in PROVIDERS:
+        return resolve_model(model, None)
+    return resolve_model(model_id, PROVIDERS[provider](base_url=base_url))
+
+
+def tools_named(names: list[str] | None) -> list[Tool]:
+    """The tools of `--tool`.
+
+    Raises:
+        ConfigurationError: There is no tool of this name.
+    """
+    tools: list[Tool] = []
+    for name in names or ("write_file", "read_file"):
+        if name not in BUILTIN_TOOLS:
+            known = ", ".join(BUILTIN_TOOLS)
+            raise ConfigurationError(f"--tool {name}: there is no such tool (there are: {known})")
+        tools.append(BUILTIN_TOOLS[name])
+    return tools
+
+
+@contextmanager
+def failures_told(console: Console) -> Iterator[None]:
+    """Tell what ends a command early; exit status 2 for bad input, 1 for a run that stopped."""
+    try:
+        yield
+    except ConfigurationError as error:
+        console.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        console.print("stopped by you; files that were written stay as they are")
+        raise typer.Exit(130) from None
+    except RunError as error:
+        console.print(Text(str(error), style="red"), soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+async def show_run(agent: Agent, prompt: str, console: Console) -> RunResult:
+    """Run, and show what happens on the way."""
+    with Display(console) as display:
+        return await agent.run(prompt, on_event=display)
