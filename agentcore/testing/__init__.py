@@ -26,6 +26,7 @@ from agentcore.testing.faults import (
     without_last_blank_line,
 )
 from agentcore.testing.gateway import Gateway
+from agentcore.testing.recording import RecordingError, RecordingTransport, load_recording
 from agentcore.testing.script import (
     CLEAN_END,
     COMMENT,
@@ -46,7 +47,7 @@ from agentcore.testing.script import (
     no_response,
     status,
 )
-from agentcore.testing.scripted import ScriptedModel
+from agentcore.testing.scripted import ScriptedModel, Temperament
 from agentcore.testing.server import (
     RecordedRequest,
     Respond,
@@ -54,6 +55,7 @@ from agentcore.testing.server import (
     flag_asks,
     header_asks,
 )
+from agentcore.testing.transcript import TranscriptError, check_transcript, transcript_problems
 from agentcore.testing.transport import GatewayTransport
 from agentcore.testing.virtual_time import run_in_virtual_time
 
@@ -75,6 +77,8 @@ __all__ = [
     "Place",
     "Quirk",
     "RecordedRequest",
+    "RecordingError",
+    "RecordingTransport",
     "Reply",
     "Reset",
     "Respond",
@@ -82,12 +86,15 @@ __all__ = [
     "ScriptedServer",
     "Send",
     "Step",
+    "Temperament",
+    "TranscriptError",
     "after_arguments",
     "after_bytes",
     "after_events",
     "after_line",
     "before_finish",
     "before_value",
+    "check_transcript",
     "cut",
     "drop_after",
     "drop_when_idle",
@@ -103,11 +110,13 @@ __all__ = [
     "inside_surrogates",
     "inside_utf8",
     "inside_value",
+    "load_recording",
     "no_response",
     "run_in_virtual_time",
     "stall",
     "status",
     "stream",
+    "transcript_problems",
     "whole",
     "with_bom",
     "with_crlf",
