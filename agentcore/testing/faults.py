@@ -8,12 +8,14 @@ before the place arrives; places in the body may fall inside an event, which the
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from agentcore.testing.script import Ending, Pause, Reply, Send, Step, event
+from agentcore.testing.script import EMPTY_DELTA, Ending, Pause, Reply, Send, Step, event
 
 __all__ = [
     "Place",
@@ -44,6 +46,8 @@ Steps: TypeAlias = tuple[Step, ...]
 Place: TypeAlias = Callable[[Steps], tuple[Steps, Steps]]
 """Splits steps in two. Raises `ValueError` for steps that have no such place."""
 
+_BOM = b"\xef\xbb\xbf"
+
 
 def cut(reply: Reply, *, at: Place, by: Ending) -> Reply:
     """What comes before a place, and then another ending."""
@@ -61,15 +65,31 @@ def stall(
         at: Where it halts.
         seconds: For how long.
         meanwhile: What is sent in between, as `COMMENT` or `EMPTY_DELTA`; None for nothing.
-        every: Seconds between two of those.
+        every: Seconds between two of those, above 0.
+
+    Raises:
+        ValueError: A sign of life inside an event, where it would be part of it.
     """
     head, tail = at(reply.steps)
+    if meanwhile is not None:
+        if not every > 0:
+            raise ValueError(f"stall(every={every!r}): must be above 0 seconds")
+        if not _ends_an_event(head):
+            raise ValueError(
+                "stall(meanwhile=…): the place is inside an event, and what is sent there would be "
+                "part of it; choose a place between events or in the arguments, or stay silent"
+            )
     silence: list[Step] = []
     left = seconds
     while meanwhile is not None and left > every:
         silence += (Pause(every), meanwhile)
         left -= every
     return replace(reply, steps=(*head, *silence, Pause(left), *tail))
+
+
+def _ends_an_event(head: Steps) -> bool:
+    body = b"".join(step.data for step in head if isinstance(step, Send))
+    return not body.removeprefix(_BOM) or body.replace(b"\r\n", b"\n").endswith(b"\n\n")
 
 
 # --- places in the body ---------------------------------------------------------------------
@@ -79,19 +99,20 @@ def after_bytes(count: int) -> Place:
     """After so many bytes of the body, wherever that is."""
 
     def split(steps: Steps) -> tuple[Steps, Steps]:
+        size = sum(len(step.data) for step in steps if isinstance(step, Send))
+        if not 0 <= count <= size:
+            raise ValueError(f"after_bytes({count}): the body has {size} bytes")
         left = count
         for position, step in enumerate(steps):
+            if left == 0:
+                return steps[:position], steps[position:]
             if not isinstance(step, Send):
                 continue
-            if len(step.data) >= left:
-                before, after = step.data[:left], step.data[left:]
-                if not after:
-                    return steps[: position + 1], steps[position + 1 :]
-                head = (*steps[:position], Send(before))
-                return head, (Send(after, step.arguments), *steps[position + 1 :])
+            if left < len(step.data):
+                before, after = Send(step.data[:left]), replace(step, data=step.data[left:])
+                return (*steps[:position], before), (after, *steps[position + 1 :])
             left -= len(step.data)
-        size = sum(len(step.data) for step in steps if isinstance(step, Send))
-        raise ValueError(f"after_bytes({count}): the body has {size} bytes")
+        return steps, ()
 
     return split
 
@@ -101,7 +122,7 @@ def after_events(count: int) -> Place:
 
     def split(steps: Steps) -> tuple[Steps, Steps]:
         sends = [position for position, step in enumerate(steps) if isinstance(step, Send)]
-        if count > len(sends):
+        if not 0 <= count <= len(sends):
             raise ValueError(f"after_events({count}): the reply has {len(sends)} events")
         end = sends[count - 1] + 1 if count else 0
         return steps[:end], steps[end:]
@@ -113,12 +134,12 @@ def inside_event(number: int) -> Place:
     """In the middle of an event, counted from 1: half a line of JSON."""
 
     def split(steps: Steps) -> tuple[Steps, Steps]:
-        before, rest = after_events(number - 1)(steps)
-        first = next((step for step in rest if isinstance(step, Send)), None)
-        if first is None:
-            raise ValueError(f"inside_event({number}): the reply has {number - 1} events")
-        head, tail = after_bytes(len(first.data) // 2)(rest)
-        return (*before, *head), tail
+        sends = [position for position, step in enumerate(steps) if isinstance(step, Send)]
+        position = _nth(sends, number, "inside_event", f"the reply has {len(sends)} events")
+        step = steps[position]
+        assert isinstance(step, Send)
+        head, tail = after_bytes(len(step.data) // 2)(steps[position:])
+        return (*steps[:position], *head), tail
 
     return split
 
@@ -133,9 +154,8 @@ def inside_utf8(number: int = 1) -> Place:
     def split(steps: Steps) -> tuple[Steps, Steps]:
         body = b"".join(step.data for step in steps if isinstance(step, Send))
         leads = [at for at, byte in enumerate(body) if byte >= 0xC0]
-        if number > len(leads):
-            raise ValueError(f"inside_utf8({number}): {len(leads)} characters need several bytes")
-        return after_bytes(leads[number - 1] + 1)(steps)
+        told = f"{len(leads)} characters need several bytes"
+        return after_bytes(_nth(leads, number, "inside_utf8", told) + 1)(steps)
 
     return split
 
@@ -163,7 +183,7 @@ def after_arguments(size_bytes: int) -> Place:
 
     def find(text: str) -> int:
         encoded = text.encode()
-        if size_bytes > len(encoded):
+        if not 0 <= size_bytes <= len(encoded):
             raise ValueError(f"after_arguments({size_bytes}): there are {len(encoded)} bytes")
         return len(encoded[:size_bytes].decode(errors="ignore"))
 
@@ -174,10 +194,8 @@ def inside_escape(number: int = 1) -> Place:
     r"""After the backslash of an escape in the argument text, counted from 1."""
 
     def find(text: str) -> int:
-        escapes = [match.start() for match in re.finditer(r"\\(?:u.{4}|.)", text)]
-        if number > len(escapes):
-            raise ValueError(f"inside_escape({number}): the arguments have {len(escapes)} escapes")
-        return escapes[number - 1] + 1
+        escapes = [match.start() + 1 for match in _ESCAPE.finditer(text)]
+        return _nth(escapes, number, "inside_escape", f"the arguments have {len(escapes)} escapes")
 
     return _in_arguments(find)
 
@@ -186,20 +204,26 @@ def inside_surrogates(number: int = 1) -> Place:
     r"""Between the two escapes of one character (`\ud83d` and `\ude00`), counted from 1."""
 
     def find(text: str) -> int:
-        pairs = [match.end() for match in re.finditer(r"\\u[dD][89abAB]..(?=\\u[dD])", text)]
-        if number > len(pairs):
-            raise ValueError(f"inside_surrogates({number}): the arguments have {len(pairs)} pairs")
-        return pairs[number - 1]
+        escapes = list(_ESCAPE.finditer(text))
+        pairs = [
+            high.end()
+            for high, low in pairwise(escapes)
+            if high.end() == low.start() and _HIGH.match(high[0]) and _LOW.match(low[0])
+        ]
+        return _nth(pairs, number, "inside_surrogates", f"the arguments have {len(pairs)} pairs")
 
     return _in_arguments(find)
 
 
 def inside_key(name: str) -> Place:
-    """In the middle of a field's name."""
+    """In the middle of a field's name.
+
+    A field, here and below, is one of the arguments themselves, not one inside a value.
+    """
 
     def find(text: str) -> int:
-        field = _field(text, name)
-        return text.rindex(f'"{name}"', 0, field.end()) + 1 + (len(name) + 1) // 2
+        key = _field(text, name)
+        return (key.start("name") + key.end("name") + 1) // 2
 
     return _in_arguments(find)
 
@@ -214,6 +238,8 @@ def inside_value(name: str) -> Place:
 
     def find(text: str) -> int:
         begin, end = _string_value(text, name)
+        if end - begin < 2:
+            raise ValueError(f"inside_value({name!r}): the text has less than two characters")
         return (begin + end) // 2
 
     return _in_arguments(find)
@@ -224,14 +250,8 @@ def after_line(number: int, *, of: str = "content") -> Place:
 
     def find(text: str) -> int:
         begin, end = _string_value(text, of)
-        breaks = [
-            match.end()
-            for match in re.finditer(r"\\(?:u.{4}|.)", text[begin:end])
-            if match[0] == "\\n"
-        ]
-        if number > len(breaks):
-            raise ValueError(f"after_line({number}): {of!r} has {len(breaks)} whole lines")
-        return begin + breaks[number - 1]
+        breaks = [match.end() for match in _ESCAPE.finditer(text, begin, end) if match[0] == "\\n"]
+        return _nth(breaks, number, "after_line", f"{of!r} has {len(breaks)} whole lines")
 
     return _in_arguments(find)
 
@@ -250,8 +270,7 @@ def _in_arguments(find: Callable[[str], int]) -> Place:
             if left == 0:
                 return steps[:position], steps[position:]
             if left < len(step.arguments):
-                before, after = step.arguments[:left], step.arguments[left:]
-                head, tail = _with_arguments(step, before), _with_arguments(step, after)
+                head, tail = _split_event(step, left)
                 return (*steps[:position], head), (tail, *steps[position + 1 :])
             left -= len(step.arguments)
             if left == 0:
@@ -261,43 +280,70 @@ def _in_arguments(find: Callable[[str], int]) -> Place:
     return split
 
 
-def _with_arguments(step: Send, text: str) -> Send:
-    """The same event, with another piece of argument text."""
-    try:
-        payload: JsonValue = json.loads(step.data.removeprefix(b"data: "))
-    except ValueError:
+def _split_event(step: Send, at: int) -> tuple[Send, Send]:
+    """Two events in place of one, with the argument text before a place and after it."""
+    payload: JsonValue = None
+    if b"\r" not in step.data:
+        with suppress(ValueError):
+            payload = json.loads(step.data.removeprefix(b"data: "))
+    if payload is None:
         raise ValueError(
             "a place in the arguments needs plain events: change the framing (CRLF, packets, a "
             "byte order mark) after the cut"
-        ) from None
-    return Send(event(_replaced(payload, step.arguments, text)), text)
+        )
+    piece, before, after = step.arguments, step.arguments[:at], step.arguments[at:]
+    # Where every event repeats all that came before, the second still has to.
+    head = _replaced(payload, piece, lambda sent: sent.removesuffix(after))
+    tail = _replaced(payload, piece, lambda sent: after if sent == piece else sent)
+    return Send(event(head), before), Send(event(tail), after)
 
 
-def _replaced(value: JsonValue, old: str, new: str) -> JsonValue:
+def _replaced(value: JsonValue, piece: str, change: Callable[[str], str]) -> JsonValue:
+    """The payload, with the arguments changed that end with this piece."""
     if isinstance(value, list):
-        return [_replaced(item, old, new) for item in value]
+        return [_replaced(item, piece, change) for item in value]
     if isinstance(value, dict):
         return {
-            key: new if key == "arguments" and item == old else _replaced(item, old, new)
+            key: change(item)
+            if key == "arguments" and isinstance(item, str) and item.endswith(piece)
+            else _replaced(item, piece, change)
             for key, item in value.items()
         }
     return value
 
 
+_ESCAPE = re.compile(r"\\(?:u.{4}|.)")
+_HIGH, _LOW = re.compile(r"\\u[dD][89abAB]"), re.compile(r"\\u[dD][c-fC-F]")
+_TOKEN = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*")(?P<colon>\s*:\s*)?|[{}\[\]]', re.DOTALL)
+
+
+def _nth(places: Sequence[int], number: int, name: str, told: str) -> int:
+    """The place of this number, counted from 1."""
+    if not 1 <= number <= len(places):
+        raise ValueError(f"{name}({number}): {told}, counted from 1")
+    return places[number - 1]
+
+
 def _field(text: str, name: str) -> re.Match[str]:
-    """A field's name and colon. Inside a text its quotes would be escaped, so none is mistaken."""
-    found = re.search(rf'[{{,]\s*"{re.escape(name)}"\s*:\s*', text)
-    if found is None:
-        raise ValueError(f"no field {name!r} in the arguments {text[:60]!r}…")
-    return found
+    """A field's name and colon, in the arguments themselves: values are passed over."""
+    spelled = (json.dumps(name), json.dumps(name, ensure_ascii=False))
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in ("{", "["):
+            depth += 1
+        elif token[0] in ("}", "]"):
+            depth -= 1
+        elif depth == 1 and token["colon"] and token["name"] in spelled:
+            return token
+    raise ValueError(f"no field {name!r} in the arguments {text[:60]!r}…")
 
 
 def _string_value(text: str, name: str) -> tuple[int, int]:
     """Where the text of a field begins and ends, without its quotes."""
-    found = re.compile(r'"((?:[^"\\]|\\.)*)"').match(text, _field(text, name).end())
-    if found is None:
+    value = _TOKEN.match(text, _field(text, name).end())
+    if value is None or not value["name"]:
         raise ValueError(f"the field {name!r} is no text")
-    return found.span(1)
+    return value.start("name") + 1, value.end("name") - 1
 
 
 # --- framing --------------------------------------------------------------------------------
@@ -305,7 +351,7 @@ def _string_value(text: str, name: str) -> tuple[int, int]:
 
 def with_bom(reply: Reply) -> Reply:
     """A byte order mark before the first byte."""
-    return replace(reply, steps=(Send(b"\xef\xbb\xbf"), *reply.steps))
+    return replace(reply, steps=(Send(_BOM), *reply.steps))
 
 
 def with_crlf(reply: Reply) -> Reply:
@@ -315,11 +361,11 @@ def with_crlf(reply: Reply) -> Reply:
 
 def without_last_blank_line(reply: Reply) -> Reply:
     """The last event is not ended by a blank line."""
-    last = max(at for at, step in enumerate(reply.steps) if isinstance(step, Send))
-    step = reply.steps[last]
-    assert isinstance(step, Send)
-    ended = replace(step, data=step.data.rstrip(b"\n"))
-    return replace(reply, steps=(*reply.steps[:last], ended, *reply.steps[last + 1 :]))
+    for at, step in reversed(list(enumerate(reply.steps))):
+        if isinstance(step, Send):
+            ended = replace(step, data=step.data.rstrip(b"\r\n"))
+            return replace(reply, steps=(*reply.steps[:at], ended, *reply.steps[at + 1 :]))
+    return reply
 
 
 def in_packets(reply: Reply, size: int | None) -> Reply:
@@ -335,9 +381,12 @@ def in_packets(reply: Reply, size: int | None) -> Reply:
         sends = [step for step in run if isinstance(step, Send)]
         data = b"".join(step.data for step in sends)
         width = size or max(len(data), 1)
-        packets = [Send(data[at : at + width]) for at in range(0, len(data), width)]
-        arguments = "".join(step.arguments for step in sends)
-        steps += [*packets[:-1], *(replace(last, arguments=arguments) for last in packets[-1:])]
+        ends = list(zip(accumulate(len(step.data) for step in sends), sends, strict=True))[::-1]
+        for at in range(0, len(data), width):
+            arguments = ""
+            while ends and ends[-1][0] <= at + width:
+                arguments += ends.pop()[1].arguments
+            steps.append(Send(data[at : at + width], arguments))
     return replace(reply, steps=tuple(steps))
 
 
@@ -365,18 +414,25 @@ def _framed(reply: Reply, change: Callable[[bytes], bytes]) -> Reply:
 
 
 def hold_arguments_back(reply: Reply) -> Reply:
-    """Buffer tool arguments until they are whole: the same time passes, in silence."""
+    """Buffer tool arguments until they are whole: the same time passes.
+
+    Signs of life go through, as endpoints that buffer send them.
+    """
     steps: list[Step] = []
     held: list[Send] = []
     for step in reply.steps:
         if isinstance(step, Send) and step.arguments:
             held.append(step)
             continue
-        if isinstance(step, Send):
+        if isinstance(step, Send) and not _is_sign_of_life(step):
             steps += held
             held = []
         steps.append(step)
     return replace(reply, steps=(*steps, *held))
+
+
+def _is_sign_of_life(step: Send) -> bool:
+    return step.data.startswith(b":") or step.data == EMPTY_DELTA.data
 
 
 def drop_when_idle(reply: Reply, seconds: float, by: Ending) -> Reply:

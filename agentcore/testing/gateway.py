@@ -12,7 +12,13 @@ import anyio.abc
 import h11
 
 from agentcore.testing.script import Close, Pause, Reply, Reset, Send, Step
-from agentcore.testing.server import RecordedRequest, ScriptedServer, body_of_request, note_sent
+from agentcore.testing.server import (
+    RecordedRequest,
+    ScriptedServer,
+    body_of_request,
+    joined_headers,
+    note_sent,
+)
 
 __all__ = ["Gateway"]
 
@@ -70,6 +76,9 @@ class Gateway(ScriptedServer):
             return False
         try:
             return await self._respond(self.reply_to(request), connection, protocol, request)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            request.hung_up = True
+            return False
         finally:
             request.ended_at = anyio.current_time()
 
@@ -111,14 +120,10 @@ class Gateway(ScriptedServer):
         """Carry out a step, a pause until it is due; False when the connection is over."""
         match step:
             case Send():
-                try:
-                    await _write(connection, protocol, h11.Data(data=step.data))
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    request.hung_up = True
-                    return False
+                await _write(connection, protocol, h11.Data(data=step.data))
                 note_sent(request, step)
             case Pause():
-                request.hung_up = await _hung_up_before(connection, due)
+                request.hung_up = await _hung_up_before(due, connection, protocol)
                 return not request.hung_up
             case Reset():
                 raw: socket.socket = connection.extra(anyio.abc.SocketAttribute.raw_socket)
@@ -151,7 +156,7 @@ class Gateway(ScriptedServer):
                     connection=number,
                     method=head.method.decode(),
                     path=head.target.decode(),
-                    headers={name.decode(): value.decode() for name, value in head.headers},
+                    headers=joined_headers(head.headers),
                     raw=raw,
                     body=body_of_request(raw),
                     at=anyio.current_time(),
@@ -168,11 +173,15 @@ async def _write(
         await connection.send(data)
 
 
-async def _hung_up_before(connection: anyio.abc.SocketStream, due: float) -> bool:
+async def _hung_up_before(
+    due: float, connection: anyio.abc.SocketStream, protocol: h11.Connection
+) -> bool:
     """Wait, but notice at once when the client closes the connection."""
     with anyio.CancelScope(deadline=due):
         try:
-            await connection.receive(1)
+            while True:
+                # What comes early is the next request.
+                protocol.receive_data(await connection.receive(_READ_BYTES))
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             return True
     return False

@@ -4,9 +4,10 @@ No I/O: `Gateway` (sockets) and `GatewayTransport` (in process) carry the replie
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
@@ -159,12 +160,14 @@ class ScriptedServer:
         self.requests.append(request)
         path = request.path.partition("?")[0].rstrip("/")
         if request.method == "GET" and "/models" in path:
-            return self._models(path.partition("/models")[2].lstrip("/"))
+            return self._models(unquote(path.partition("/models")[2].lstrip("/")))
         if not path.endswith("/chat/completions"):
             return status(404, {"error": {"message": f"no route {path}", "code": 404}})
         if not request.body:
             return status(400, {"error": {"message": "the body is no JSON object", "code": 400}})
         reply = self._scripted(request)
+        if reply.status is None:
+            return reply  # no response, so that no limit on one is reached
         if self.asks_to_stream is not None and not self.asks_to_stream(request):
             reply = hold_back(reply)
         if self.idle_limit is not None:
@@ -180,6 +183,8 @@ class ScriptedServer:
             try:
                 answer = self.respond(request)
             except LookupError as error:
+                if type(error) is not LookupError:
+                    raise  # a KeyError is a bug of the script's
                 return status(404, {"error": {"message": str(error), "code": "model_not_found"}})
         elif self._played < len(self._script):
             answer = self._script[self._played]
@@ -212,6 +217,15 @@ def body_of_request(raw: bytes) -> JsonObject:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def joined_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name, those of one name joined as HTTP joins them."""
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
 def note_sent(request: RecordedRequest, step: Send) -> None:

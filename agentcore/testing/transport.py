@@ -7,7 +7,7 @@ clock: under `run_in_virtual_time` they cost nothing and are exact.
 import errno
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import httpx2
@@ -23,22 +23,23 @@ __all__ = ["GatewayTransport"]
 class GatewayTransport(ScriptedServer, httpx2.AsyncBaseTransport):
     """`Agent(…, transport=GatewayTransport(respond=…))`; the base URL may be any.
 
-    A connection is counted as new when the client closed the one before, or a response on it did
-    not come to its end.
+    A connection is counted as new when all that were opened before are in use, were closed by the
+    client, or had a response that did not come to its end.
     """
 
-    _connection: int = 0
-    _needs_new: bool = True
+    _opened: int = 0
+    _idle: list[int] = field(default_factory=list)
 
     @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer a request as the script says."""
         raw = await request.aread()
-        self._connection += self._needs_new
-        self._needs_new = False
+        if not self._idle:
+            self._opened += 1
+            self._idle.append(self._opened)
         recorded = RecordedRequest(
             number=len(self.requests) + 1,
-            connection=self._connection,
+            connection=self._idle.pop(),
             method=request.method,
             path=request.url.raw_path.decode(),
             headers=dict(request.headers),
@@ -59,11 +60,11 @@ class GatewayTransport(ScriptedServer, httpx2.AsyncBaseTransport):
     @override
     async def aclose(self) -> None:
         """The client closes its connections: the next request comes on another."""
-        self._needs_new = True
+        self._idle.clear()
 
-    def lose_connection(self) -> None:
-        """A response did not come to its end."""
-        self._needs_new = True
+    def keep_connection(self, number: int) -> None:
+        """A response came to its end: the next request may come on the same connection."""
+        self._idle.append(number)
 
 
 class _Body(httpx2.AsyncByteStream):
@@ -74,6 +75,7 @@ class _Body(httpx2.AsyncByteStream):
         self._steps: Iterator[Step] = iter(reply.steps)
         self._request = request
         self._transport = transport
+        self._due = request.at
 
     @override
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -91,6 +93,8 @@ class _Body(httpx2.AsyncByteStream):
                     await self.pause(step.seconds)
                 case Reset():
                     self._over(whole=False)
+                    if self._reply.status is None:
+                        raise httpx2.ReadError("")  # here the HTTP stack hides the cause
                     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
                     raise httpx2.ReadError("") from reset
                 case Close():
@@ -100,9 +104,13 @@ class _Body(httpx2.AsyncByteStream):
         raise StopAsyncIteration
 
     async def pause(self, seconds: float) -> None:
-        """Sleep; a client that gives up meanwhile has hung up."""
+        """Sleep; a client that gives up meanwhile has hung up.
+
+        Against a schedule: on a server, too, time passes while the client is busy elsewhere.
+        """
+        self._due += seconds
         try:
-            await anyio.sleep(seconds)
+            await anyio.sleep_until(self._due)
         except anyio.get_cancelled_exc_class():
             await self.aclose()
             raise
@@ -117,8 +125,8 @@ class _Body(httpx2.AsyncByteStream):
     def _over(self, *, whole: bool) -> None:
         if self._request.ended_at is None:
             self._request.ended_at = anyio.current_time()
-            if not whole:
-                self._transport.lose_connection()
+            if whole:
+                self._transport.keep_connection(self._request.connection)
 
 
 def _closed(reply: Reply) -> str:

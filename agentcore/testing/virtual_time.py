@@ -13,6 +13,7 @@ import selectors
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple
 
 import anyio
@@ -31,6 +32,10 @@ _PATIENCE_SECONDS = 1.0
 """How long, really, the clock stands still for something that is at work."""
 _STUCK_SECONDS = 10.0
 """How long, really, a loop may wait for nothing at all before it is called stuck."""
+_STUCK = (
+    "virtual time stands still: every task waits for something that neither a deadline nor a "
+    "thread, a socket or a process will bring about"
+)
 
 
 def run_in_virtual_time(
@@ -39,6 +44,9 @@ def run_in_virtual_time(
     backend: Literal["asyncio", "trio"] = "asyncio",
 ) -> T:
     """Like `anyio.run`, on an event loop whose clock jumps. `anyio.current_time()` begins at 0.
+
+    A thread counts as at work when it runs under anyio's default limiter or in an executor of the
+    loop; of others nothing is known here, and the clock jumps.
 
     Args:
         function: An async function.
@@ -52,7 +60,9 @@ def run_in_virtual_time(
 
     async def main() -> T:
         busy.limiter = anyio.to_thread.current_default_thread_limiter()
-        return await function(*args)
+        with anyio.CancelScope() as busy.run:
+            return await function(*args)
+        raise RuntimeError(_STUCK)
 
     options: dict[str, Any] = {}
     if backend == "asyncio":
@@ -66,14 +76,23 @@ class _Busy:
     """Whether something real is at work, and since when."""
 
     def __init__(self) -> None:
+        self.run: anyio.CancelScope | None = None
         self.limiter: anyio.CapacityLimiter | None = None
         self.executor_jobs = 0
+        self.processes: list[asyncio.SubprocessTransport] = []
         self._since: float | None = None
+
+    def give_up(self) -> None:
+        """Nothing is at work, and nothing ever will be: end the run, as a cancellation does."""
+        if self.run is None or self.run.cancel_called:
+            raise RuntimeError(_STUCK)  # not even that helped
+        self.run.cancel()
 
     def patience(self, waits_for_io: bool) -> float | None:
         """How long the clock stands still from now on, in real seconds; None: it may jump."""
         threads = self.limiter.borrowed_tokens if self.limiter is not None else 0
-        if not (threads or self.executor_jobs or waits_for_io):
+        self.processes = [one for one in self.processes if one.get_returncode() is None]
+        if not (threads or self.executor_jobs or self.processes or waits_for_io):
             self._since = None
             return None
         now = time.monotonic()
@@ -103,10 +122,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             return ready
         ready = super().select(_STUCK_SECONDS)
         if not ready:
-            raise RuntimeError(
-                "virtual time stands still: every task waits for something that neither a "
-                "deadline nor a thread, a socket or a process will bring about"
-            )
+            self._busy.give_up()
         return ready
 
     def _wait(
@@ -133,6 +149,46 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
     @override
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if when == math.inf:
+            # `sleep_forever` asks for it. Left out, it is no deadline to jump to, a day at a time.
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
+
+    @override
+    async def subprocess_exec(
+        self, *args: Any, **options: Any
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        return self._started(await super().subprocess_exec(*args, **options))
+
+    @override
+    async def subprocess_shell(
+        self, *args: Any, **options: Any
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        return self._started(await super().subprocess_shell(*args, **options))
+
+    def _started(
+        self, process: tuple[asyncio.SubprocessTransport, Any]
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        """A child without pipes is on no selector, and all the same at work."""
+        self._busy.processes.append(process[0])
+        return process
+
+    @override
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        self._busy.executor_jobs += 1  # threads that were given up are still at work
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self._busy.executor_jobs -= 1
+
+    @override
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args
     ) -> "asyncio.Future[T]":
@@ -154,6 +210,8 @@ def _trio_clock(busy: _Busy) -> "trio.abc.Clock":
             self._now = 0.0
             self._runs_since: float | None = None
             """Since when the clock runs as outside; None while it stands still or jumps."""
+            self._stuck_at: float | None = None
+            """When, really, the loop is called stuck, if it does nothing until then."""
 
         @override
         def start_clock(self) -> None:
@@ -161,10 +219,13 @@ def _trio_clock(busy: _Busy) -> "trio.abc.Clock":
 
         @override
         def current_time(self) -> float:
+            real = time.monotonic()
             if self._runs_since is not None:
-                real = time.monotonic()
                 self._now += real - self._runs_since
                 self._runs_since = real
+            # Trio asks after every wait: before its end, something woke it.
+            if self._stuck_at is not None and real < self._stuck_at:
+                self._stuck_at = None
             return self._now
 
         @override
@@ -179,9 +240,15 @@ def _trio_clock(busy: _Busy) -> "trio.abc.Clock":
                 self._runs_since = time.monotonic()
                 return deadline - now
             self._runs_since = None
-            if deadline == math.inf:
-                return deadline
-            self._now = max(now, deadline)
+            if deadline < math.inf:
+                self._now = max(now, deadline)
+                return 0.0
+            if self._stuck_at is None:
+                # Some systems end a wait a little early.
+                self._stuck_at = time.monotonic() + 0.9 * _STUCK_SECONDS
+                return _STUCK_SECONDS
+            self._stuck_at = None
+            busy.give_up()
             return 0.0
 
     def _waits_for_io() -> bool:
