@@ -22,6 +22,7 @@ check: .venv/.check  ## format and lint, layers, types, tests with branch covera
 	$(BIN)/coverage report
 
 kit: .venv/.kit  ## the test kit by itself: only agentcore-loop[testing] and pytest are installed
+	.venv/kit/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	cd .venv/kit && bin/pip check
 	cp tests/testing/test_kit.py .venv/kit/
 	cd .venv/kit && bin/python -m pytest -q -W error test_kit.py

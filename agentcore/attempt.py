@@ -5,8 +5,9 @@ Nothing is decided here. What came is folded by the accumulator; the turn asks f
 
 import json
 import math
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -118,7 +119,7 @@ class Attempt:
         )
 
     def facts(self) -> ErrorFacts:
-        """What is known of the failure, without the credential."""
+        """What is known of the failure, without the credentials that went out."""
         error = self.accumulator.error
         facts = self.adapter.facts(
             self.error if error is None else error.payload,
@@ -126,7 +127,7 @@ class Attempt:
             bytes_received=self.received_bytes,
             received_at=time.time(),
         )
-        return _without_key(facts, self.key)
+        return _without(_credentials(self.key, self.wire.headers), facts)
 
     def classification(self, cause: CutCause) -> Classification:
         """The kind of an ending in which nothing was thrown."""
@@ -251,14 +252,39 @@ def _error_of(text: str) -> InStreamError | None:
     return InStreamError(text) if text else None
 
 
-def _without_key(facts: ErrorFacts, key: str) -> ErrorFacts:
-    """An endpoint may repeat the key in its refusal; it goes no further."""
-    if not key or key.lower() not in f"{facts.text}{facts.reasons}".lower():
+_CREDENTIAL_NAME = re.compile(r"auth|secret|cookie|credential|passw|(api-?|-|^)(key|token)$", re.I)
+_CREDENTIAL_VALUE = re.compile(r"(?:[^\s;,=]+=)?([^\s;,]{8,})")
+"""What may be one, in such a header: `Bearer value`, `name=value; name=value`."""
+
+
+def _credentials(key: str, headers: Mapping[str, str]) -> list[str]:
+    """The key, and what goes out in headers that may carry one; longer ones first."""
+    found = {key} if key else set()
+    for name, value in headers.items():
+        if _CREDENTIAL_NAME.search(name):
+            found.update(_CREDENTIAL_VALUE.findall(value))
+    return sorted(found, key=len, reverse=True)
+
+
+def _without(credentials: Sequence[str], facts: ErrorFacts) -> ErrorFacts:
+    """An endpoint may repeat a credential in its refusal; it goes no further."""
+    if not credentials:
         return facts
-    messages = tuple(message.replace(key, "[key]") for message in facts.messages)
+    # Reasons are lower case.
+    pattern = re.compile("|".join(re.escape(one) for one in credentials), re.IGNORECASE)
+    said = (facts.message, facts.code, facts.type, facts.param, *facts.messages, *facts.reasons)
+    if not any(pattern.search(text) for text in said if text):
+        return facts
+
+    def masked(text: str) -> str:
+        return pattern.sub("[key]", text)
+
     return replace(
         facts,
-        message=facts.message.replace(key, "[key]"),
-        messages=messages,
-        reasons=tuple(reason.replace(key.lower(), "[key]") for reason in facts.reasons),
+        message=masked(facts.message),
+        code=facts.code and masked(facts.code),
+        type=facts.type and masked(facts.type),
+        param=facts.param and masked(facts.param),
+        messages=tuple(masked(message) for message in facts.messages),
+        reasons=tuple(masked(reason) for reason in facts.reasons),
     )

@@ -25,6 +25,11 @@ class Call:
     """As JSON text."""
     id: str = "call_0001"
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.arguments, str):
+            kind = type(self.arguments).__name__
+            raise TypeError(f"Call(arguments=…): must be text, not {kind}: json.dumps it")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -38,6 +43,11 @@ class Answer:
     finish_reason: str = ""
     """Empty: `tool_calls` when there are calls, else `stop`."""
     usage: Usage | None = None
+
+    def __post_init__(self) -> None:
+        calls: object = self.calls
+        if not isinstance(calls, Collection) or any(not isinstance(c, Call) for c in self.calls):
+            raise TypeError(f"Answer(calls=…): give a tuple of Calls, got {calls!r}")
 
     @property
     def reason(self) -> str:
@@ -86,9 +96,16 @@ def stream(
         pace: Seconds between two deltas.
         done: End with `data: [DONE]`.
         quirks: How it departs from the reference.
+
+    Raises:
+        TypeError: No `Answer` was given.
+        ValueError: `piece` is below 1, or a quirk is none.
     """
+    _check_answer("stream", answer)
+    if not piece >= 1:
+        raise ValueError(f"stream(piece={piece!r}): must be 1 character or more")
     steps: list[Step] = []
-    for payload, arguments in _chunks(answer, piece, frozenset(quirks)):
+    for payload, arguments in _chunks(answer, piece, _known_quirks(quirks)):
         steps.append(Send(event(payload), arguments))
         if pace:
             steps.append(Pause(pace))
@@ -97,6 +114,7 @@ def stream(
 
 def whole(answer: Answer, *, pace: float = 0.0) -> Reply:
     """An answer as one JSON body, after `pace` seconds."""
+    _check_answer("whole", answer)
     choice: JsonObject = {"index": 0, "message": _message(answer), "finish_reason": answer.reason}
     body: JsonObject = {"id": "gen-1", "object": "chat.completion", "choices": [choice]}
     if answer.usage is not None:
@@ -105,6 +123,21 @@ def whole(answer: Answer, *, pace: float = 0.0) -> Reply:
     if pace:
         steps = (Pause(pace), *steps)
     return Reply(steps=steps, headers={"content-type": "application/json"})
+
+
+def _check_answer(where: str, answer: object) -> None:
+    if not isinstance(answer, Answer):
+        kind = type(answer).__name__
+        raise TypeError(f"{where}(…) puts an Answer on the wire, and got a {kind}")
+
+
+def _known_quirks(quirks: Collection[Quirk]) -> frozenset[Quirk]:
+    if isinstance(quirks, str):
+        raise TypeError(f"stream(quirks={quirks!r}): give a list of them")
+    unknown = sorted(set(quirks) - set(Quirk))
+    if unknown:
+        raise ValueError(f"stream(quirks={unknown}): unknown; there are {', '.join(Quirk)}")
+    return frozenset(Quirk(quirk) for quirk in quirks)
 
 
 def _chunks(
@@ -201,11 +234,16 @@ def _call(call: Call, position: int) -> JsonObject:
 
 
 def _usage(usage: Usage) -> JsonObject:
-    return {
+    body: JsonObject = {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
+    if usage.cached_tokens:
+        body["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens:
+        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return body
 
 
 def _pieces(text: str, size: int) -> Iterable[str]:

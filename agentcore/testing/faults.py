@@ -15,7 +15,17 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from agentcore.testing.script import EMPTY_DELTA, Ending, Pause, Reply, Send, Step, event
+from agentcore.testing.answers import Answer
+from agentcore.testing.script import (
+    EMPTY_DELTA,
+    Ending,
+    Pause,
+    Reply,
+    Send,
+    Step,
+    checked_ending,
+    event,
+)
 
 __all__ = [
     "Place",
@@ -50,9 +60,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def cut(reply: Reply, *, at: Place, by: Ending) -> Reply:
-    """What comes before a place, and then another ending."""
-    head, _ = at(reply.steps)
-    return replace(reply, steps=(*head, *by))
+    """What comes before a place, and then another ending.
+
+    Raises:
+        TypeError: `reply`, `at` or `by` is none.
+        ValueError: The reply has no such place.
+    """
+    head, _ = _split("cut", reply, at)
+    return replace(reply, steps=(*head, *checked_ending("cut(by=…)", by)))
 
 
 def stall(
@@ -68,9 +83,13 @@ def stall(
         every: Seconds between two of those, above 0.
 
     Raises:
-        ValueError: A sign of life inside an event, where it would be part of it.
+        TypeError: `reply` or `at` is none.
+        ValueError: The reply has no such place; `seconds` is below 0; or a sign of life inside an
+            event, where it would be part of it.
     """
-    head, tail = at(reply.steps)
+    head, tail = _split("stall", reply, at)
+    if not seconds >= 0:
+        raise ValueError(f"stall(seconds={seconds!r}): must be 0 or more")
     if meanwhile is not None:
         if not every > 0:
             raise ValueError(f"stall(every={every!r}): must be above 0 seconds")
@@ -85,6 +104,23 @@ def stall(
         silence += (Pause(every), meanwhile)
         left -= every
     return replace(reply, steps=(*head, *silence, Pause(left), *tail))
+
+
+def _split(where: str, reply: object, at: object) -> tuple[Steps, Steps]:
+    """The steps of a reply before a place and after it, where both are what they must be."""
+    steps = _reply(where, reply).steps
+    if not callable(at):
+        raise TypeError(f"{where}(at={at!r}): give a place, as in at=after_bytes(40)")
+    head, tail = at(steps)
+    return head, tail
+
+
+def _reply(where: str, reply: object) -> Reply:
+    if isinstance(reply, Reply):
+        return reply
+    kind = type(reply).__name__
+    way_out = ": say stream(answer)" if isinstance(reply, Answer) else ""
+    raise TypeError(f"{where}(…) takes a Reply, and got a {kind}{way_out}")
 
 
 def _ends_an_event(head: Steps) -> bool:
@@ -351,7 +387,7 @@ def _string_value(text: str, name: str) -> tuple[int, int]:
 
 def with_bom(reply: Reply) -> Reply:
     """A byte order mark before the first byte."""
-    return replace(reply, steps=(Send(_BOM), *reply.steps))
+    return replace(reply, steps=(Send(_BOM), *_reply("with_bom", reply).steps))
 
 
 def with_crlf(reply: Reply) -> Reply:
@@ -361,10 +397,11 @@ def with_crlf(reply: Reply) -> Reply:
 
 def without_last_blank_line(reply: Reply) -> Reply:
     """The last event is not ended by a blank line."""
-    for at, step in reversed(list(enumerate(reply.steps))):
+    steps = _reply("without_last_blank_line", reply).steps
+    for at, step in reversed(list(enumerate(steps))):
         if isinstance(step, Send):
             ended = replace(step, data=step.data.rstrip(b"\r\n"))
-            return replace(reply, steps=(*reply.steps[:at], ended, *reply.steps[at + 1 :]))
+            return replace(reply, steps=(*steps[:at], ended, *steps[at + 1 :]))
     return reply
 
 
@@ -373,8 +410,10 @@ def in_packets(reply: Reply, size: int | None) -> Reply:
 
     A packet here is one HTTP chunk, written by itself.
     """
+    if size is not None and not size >= 1:
+        raise ValueError(f"in_packets(size={size!r}): must be 1 byte or more, or None")
     steps: list[Step] = []
-    for is_send, run in _runs(reply.steps):
+    for is_send, run in _runs(_reply("in_packets", reply).steps):
         if not is_send:
             steps += run
             continue
@@ -405,7 +444,7 @@ def _runs(steps: Iterable[Step]) -> Iterable[tuple[bool, list[Step]]]:
 def _framed(reply: Reply, change: Callable[[bytes], bytes]) -> Reply:
     steps = [
         replace(step, data=change(step.data)) if isinstance(step, Send) else step
-        for step in reply.steps
+        for step in _reply("with_crlf", reply).steps
     ]
     return replace(reply, steps=tuple(steps))
 
@@ -420,7 +459,7 @@ def hold_arguments_back(reply: Reply) -> Reply:
     """
     steps: list[Step] = []
     held: list[Send] = []
-    for step in reply.steps:
+    for step in _reply("hold_arguments_back", reply).steps:
         if isinstance(step, Send) and step.arguments:
             held.append(step)
             continue
@@ -447,13 +486,16 @@ def drop_after(reply: Reply, seconds: float, by: Ending) -> Reply:
 
 def _drop(reply: Reply, seconds: float, by: Sequence[Step], *, starts_anew: bool) -> Reply:
     """Another ending once the pauses add up to a limit, counted anew after each send or not."""
+    name = "drop_when_idle" if starts_anew else "drop_after"
+    by = checked_ending(f"{name}(by=…)", by)
     kept: list[Step] = []
     elapsed = 0.0
-    for step in reply.steps:
+    for step in _reply(name, reply).steps:
         if isinstance(step, Pause):
             elapsed += step.seconds
             if elapsed > seconds:
-                return replace(reply, steps=(*kept, Pause(seconds - elapsed + step.seconds), *by))
+                left = max(0.0, seconds - elapsed + step.seconds)
+                return replace(reply, steps=(*kept, Pause(left), *by))
         elif starts_anew:
             elapsed = 0.0
         kept.append(step)

@@ -33,15 +33,21 @@ class Gateway(ScriptedServer):
 
     port: int = 0
     """On loopback; 0 picks a free one."""
-    base_url: str = ""
-    """Set on entering."""
+    _base_url: str = ""
     _accepted: int = 0
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, known from entering on."""
+        if not self._base_url:
+            raise RuntimeError("Gateway: it does not listen yet; use it as `async with Gateway(…)`")
+        return self._base_url
 
     async def __aenter__(self) -> Self:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self.port)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self._base_url = f"http://127.0.0.1:{port}/v1"
         await self._stack.enter_async_context(listener)
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(tasks.cancel_scope.cancel)
@@ -55,6 +61,8 @@ class Gateway(ScriptedServer):
         traceback: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
+        if self.script_error is not None and (error is None or isinstance(error, Exception)):
+            raise self.script_error
 
     async def _serve(self, connection: anyio.abc.SocketStream) -> None:
         self._accepted += 1

@@ -32,11 +32,15 @@ def agentcore_gateway() -> "Iterator[Gateway]":
 
 
 @pytest.fixture
-def agentcore_transport() -> "GatewayTransport":
+def agentcore_transport() -> "Iterator[GatewayTransport]":
     """A `GatewayTransport` for `Agent(transport=…)`; tell it what to `play`.
 
-    With `run_in_virtual_time` waits and clocks are exact and take no time.
+    With `run_in_virtual_time` waits and clocks are exact and take no time. An error in the script
+    itself, as one that `respond` raised, is raised when the test is over.
     """
     from agentcore.testing.transport import GatewayTransport
 
-    return GatewayTransport()
+    transport = GatewayTransport()
+    yield transport
+    if transport.script_error is not None:
+        raise transport.script_error

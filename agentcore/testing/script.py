@@ -7,6 +7,7 @@ Pure. `answers` makes replies of what a model says, `faults` makes bad replies o
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
@@ -81,10 +82,54 @@ class Reply:
     head_delay: float = 0.0
     """Seconds of silence before the status line."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, tuple):
+            raise TypeError(f"Reply(steps=…): give a tuple of steps, got {_shown(self.steps)}")
+        for step in self.steps:
+            _check_step("Reply(steps=…)", step)
+        if self.status is None:
+            if any(isinstance(step, Send) for step in self.steps):
+                raise ValueError("Reply(status=None) sends no head, and so cannot Send a body")
+            if not any(isinstance(step, (Reset, Close)) for step in self.steps):
+                raise ValueError("Reply(status=None) sends no head: end it with Reset() or Close()")
+
     @property
     def body(self) -> bytes:
         """All bytes that it sends, whatever happens between them."""
         return b"".join(step.data for step in self.steps if isinstance(step, Send))
+
+
+def checked_ending(where: str, ending: object) -> Ending:
+    """An ending as it was given.
+
+    Raises:
+        TypeError: It is no tuple of steps; the text says `where`.
+    """
+    if not isinstance(ending, tuple):
+        raise TypeError(f"{where}: give a tuple of steps, as RESET is one; got {_shown(ending)}")
+    for step in ending:
+        _check_step(where, step)
+    return ending
+
+
+def _check_step(where: str, step: object) -> None:
+    match step:
+        case Send(data=data) if not isinstance(data, bytes):
+            raise TypeError(f"{where}: Send takes bytes, got {_shown(data)}")
+        case Pause(seconds=seconds) if not 0 <= seconds < inf:
+            raise ValueError(f"{where}: Pause({seconds!r}) must be of 0 seconds or more")
+        case Send() | Pause() | Reset() | Close():
+            pass
+        case _:
+            raise TypeError(
+                f"{where}: steps are Send(…), Pause(…), Reset() and Close(); got {_shown(step)}"
+            )
+
+
+def _shown(value: object) -> str:
+    """A value in an error's text, cut short."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def event(payload: JsonValue) -> bytes:

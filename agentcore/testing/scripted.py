@@ -89,6 +89,12 @@ class ScriptedModel:
             raise ValueError("ScriptedModel(path=''): name the file that it writes")
         if not self.tool:
             raise ValueError("ScriptedModel(tool=''): name the tool that it writes with")
+        if self.temperament not in set(Temperament):
+            raise ValueError(
+                f"ScriptedModel(temperament={self.temperament!r}): there are "
+                f"{', '.join(Temperament)}"
+            )
+        object.__setattr__(self, "temperament", Temperament(self.temperament))
         try:
             self.text.encode()
         except UnicodeEncodeError as error:

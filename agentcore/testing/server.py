@@ -4,7 +4,8 @@ No I/O: `Gateway` (sockets) and `GatewayTransport` (in process) carry the replie
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -15,7 +16,7 @@ from agentcore.messages import JsonObject
 from agentcore.testing.answers import Answer, stream, whole
 from agentcore.testing.faults import after_bytes, cut, drop_after, drop_when_idle
 from agentcore.testing.faults import hold_arguments_back as hold_back
-from agentcore.testing.script import NETWORK_LOST, Ending, Reply, Send, status
+from agentcore.testing.script import NETWORK_LOST, Ending, Reply, Send, checked_ending, status
 
 __all__ = ["RecordedRequest", "Respond", "ScriptedServer", "flag_asks", "header_asks"]
 
@@ -77,6 +78,8 @@ class RecordedRequest:
 Respond: TypeAlias = Callable[[RecordedRequest], Reply | Answer]
 """Decides the reply to a request; raises `LookupError` for a model that is not served."""
 
+_VERSION_TWICE = re.compile(r"/(v\d+\w*)/\1(?=/|$)")
+
 
 def header_asks(name: str, value: str) -> Callable[[RecordedRequest], bool]:
     """Tool arguments stream when this header has this value among its own."""
@@ -98,7 +101,8 @@ def flag_asks(name: str) -> Callable[[RecordedRequest], bool]:
 class ScriptedServer:
     """What every scripted server can be told, and asked.
 
-    Give it `respond`, or tell it what to `play`.
+    Give it `respond`, or tell it what to `play`. Every POST of a JSON object is answered, whatever
+    its path, but for one whose version part is doubled.
     """
 
     respond: Respond | None = None
@@ -119,6 +123,10 @@ class ScriptedServer:
     """What `GET /models` lists, and `GET /models/{id}` finds."""
     requests: list[RecordedRequest] = field(default_factory=list)
     """All that came, in order."""
+    script_error: Exception | None = None
+    """The first error in the script itself, as what `respond` raised. The request that met it was
+    refused with status 400, so that the loop stops; the fixtures, and `Gateway` on leaving, raise
+    it."""
     _script: list[Reply | Answer] = field(default_factory=list)
     _played: int = 0
 
@@ -127,10 +135,23 @@ class ScriptedServer:
 
         A request beyond them is refused with status 400 and a text that says so, and the loop stops
         there: a test that makes more requests than it thought fails, and says why.
+
+        Raises:
+            TypeError: One of them is no reply.
+            RuntimeError: `respond` is set, and would go before.
         """
+        if self.respond is not None:
+            raise RuntimeError("play(…): `respond` is set and decides every reply; use one of them")
+        for reply in replies:
+            _check_played(reply)
         self._script += replies
 
     # --- questions --------------------------------------------------------------------------
+
+    @property
+    def unplayed(self) -> int:
+        """How many replies nobody has asked for yet."""
+        return len(self._script) - self._played
 
     @property
     def last(self) -> RecordedRequest:
@@ -161,21 +182,31 @@ class ScriptedServer:
         path = request.path.partition("?")[0].rstrip("/")
         if request.method == "GET" and "/models" in path:
             return self._models(unquote(path.partition("/models")[2].lstrip("/")))
-        if not path.endswith("/chat/completions"):
-            return status(404, {"error": {"message": f"no route {path}", "code": 404}})
+        if request.method != "POST" or path.endswith("/models") or _VERSION_TWICE.search(path):
+            told = f"no route {request.method} {path}"
+            return status(404, {"error": {"message": told, "code": 404}})
         if not request.body:
             return status(400, {"error": {"message": "the body is no JSON object", "code": 400}})
-        reply = self._scripted(request)
+        try:
+            return self._limited(self._scripted(request), request)
+        except Exception as error:
+            self.script_error = self.script_error or error
+            told = f"the script raised {type(error).__name__}: {error}"
+            return status(400, {"error": {"message": told, "type": "invalid_request_error"}})
+
+    def _limited(self, reply: Reply, request: RecordedRequest) -> Reply:
+        """A reply as it comes through what stands between."""
         if reply.status is None:
             return reply  # no response, so that no limit on one is reached
+        dropped_by = checked_ending("dropped_by", self.dropped_by)
         if self.asks_to_stream is not None and not self.asks_to_stream(request):
             reply = hold_back(reply)
         if self.idle_limit is not None:
-            reply = drop_when_idle(reply, self.idle_limit, self.dropped_by)
+            reply = drop_when_idle(reply, self.idle_limit, dropped_by)
         if self.life_limit is not None:
-            reply = drop_after(reply, self.life_limit, self.dropped_by)
+            reply = drop_after(reply, self.life_limit, dropped_by)
         if self.byte_limit is not None and len(reply.body) > self.byte_limit:
-            reply = cut(reply, at=after_bytes(self.byte_limit), by=self.dropped_by)
+            reply = cut(reply, at=after_bytes(self.byte_limit), by=dropped_by)
         return reply
 
     def _scripted(self, request: RecordedRequest) -> Reply:
@@ -192,6 +223,7 @@ class ScriptedServer:
         else:
             told = f"the script is over: it has no reply for request {request.number}"
             return status(400, {"error": {"message": told, "type": "invalid_request_error"}})
+        _check_responded(answer)
         if isinstance(answer, Reply):
             return answer
         return stream(answer) if request.streamed else whole(answer)
@@ -208,6 +240,29 @@ class ScriptedServer:
             message = f"no model {wanted!r} here"
             return status(404, {"error": {"message": message, "code": "model_not_found"}})
         return _json(found)
+
+
+def _check_played(reply: object) -> None:
+    if isinstance(reply, (Reply, Answer)):
+        return
+    kind = type(reply).__name__
+    if isinstance(reply, (list, tuple)):
+        raise TypeError(f"play(…) got a {kind}: say play(*replies)")
+    if callable(reply):
+        raise TypeError(
+            f"play(…) got a {kind}: what decides each reply is set as `respond`, as in "
+            "respond = lambda request: model(request.body)"
+        )
+    raise TypeError(f"play(…) takes Replies and Answers, and got a {kind}")
+
+
+def _check_responded(answer: object) -> None:
+    if isinstance(answer, (Reply, Answer)):
+        return
+    if isinstance(answer, Coroutine):
+        answer.close()
+        raise TypeError("`respond` must be no async function: a reply pauses by its steps")
+    raise TypeError(f"`respond` must return a Reply or an Answer, not a {type(answer).__name__}")
 
 
 def body_of_request(raw: bytes) -> JsonObject:

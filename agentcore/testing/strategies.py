@@ -19,6 +19,7 @@ from agentcore.messages import (
     AssistantMessage,
     JsonObject,
     Message,
+    SystemMessage,
     ToolCall,
     ToolMessage,
     Usage,
@@ -38,6 +39,7 @@ from agentcore.testing.script import (
 
 __all__ = [
     "answers",
+    "assistant_messages",
     "chunkings",
     "conversations",
     "cuts",
@@ -49,7 +51,12 @@ __all__ = [
     "json_objects",
     "json_values",
     "streams",
+    "system_messages",
     "texts",
+    "tool_calls",
+    "tool_messages",
+    "usages",
+    "user_messages",
 ]
 
 _PLACES = re.compile(rb"\n\n|\\|[\x80-\xbf]|\"")
@@ -113,8 +120,68 @@ def answers() -> SearchStrategy[Answer]:
                 for number, (name, text) in enumerate(calls, start=1)
             )
         ),
-        usage=st.none()
-        | st.builds(Usage, input_tokens=st.integers(0, 10**6), output_tokens=st.integers(0, 10**6)),
+        usage=st.none() | usages(),
+    )
+
+
+def usages() -> SearchStrategy[Usage]:
+    """Tokens as an endpoint may count them; no more of them cached or reasoning than there are."""
+    counts = st.integers(0, 10**6)
+    parts = st.floats(0, 1)
+    return st.builds(
+        lambda input_, output, cached, reasoning: Usage(
+            input_tokens=input_,
+            output_tokens=output,
+            reasoning_tokens=int(output * reasoning),
+            cached_tokens=int(input_ * cached),
+        ),
+        counts,
+        counts,
+        parts,
+        parts,
+    )
+
+
+def tool_calls() -> SearchStrategy[ToolCall]:
+    """Calls as a message holds them; the arguments are closed."""
+    return st.builds(
+        ToolCall,
+        id=st.integers(1, 10**6).map("call_{}".format),
+        name=st.sampled_from(["write_file", "read_file", "list_files"]),
+        arguments=json_objects().map(json.dumps),
+        extra=st.just({}) | json_values().map(lambda value: {"extra_content": value}),
+    )
+
+
+def system_messages() -> SearchStrategy[SystemMessage]:
+    """Instructions, of any text."""
+    return st.builds(SystemMessage, content=texts())
+
+
+def user_messages() -> SearchStrategy[UserMessage]:
+    """Prompts, of any text."""
+    return st.builds(UserMessage, content=texts())
+
+
+def assistant_messages() -> SearchStrategy[AssistantMessage]:
+    """Answers as a conversation holds them; ids are unique in each."""
+    return st.builds(
+        AssistantMessage,
+        content=texts(),
+        tool_calls=st.lists(tool_calls(), max_size=3, unique_by=lambda call: call.id).map(tuple),
+        reasoning=texts(),
+        reasoning_details=st.lists(json_objects(), max_size=2).map(tuple),
+    )
+
+
+def tool_messages() -> SearchStrategy[ToolMessage]:
+    """Results of calls, by themselves; `conversations` has them right after their calls."""
+    return st.builds(
+        ToolMessage,
+        tool_call_id=st.integers(1, 10**6).map("call_{}".format),
+        name=st.sampled_from(["write_file", "read_file", "list_files"]),
+        content=texts(),
+        is_error=st.booleans(),
     )
 
 

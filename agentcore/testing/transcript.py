@@ -203,9 +203,11 @@ def _budget(attempts: Sequence[AttemptRecord], max_attempts: int) -> Iterator[st
         spent[record.turn] += record.decision != "adjust"
         used = spent[record.turn]
         if used > max_attempts:
-            yield f"{_place(record)}: attempt {used} of {max_attempts}, adjusted ones not counted"
+            allowed = f"{max_attempts} (`max_attempts`)"
+            yield f"{_place(record)}: attempt {used} of {allowed}, adjusted ones not counted"
         elif used == max_attempts and record.decision == "retry":
-            yield f"{_place(record)}: retry, although all {max_attempts} attempts are used up"
+            allowed = f"{max_attempts} (`max_attempts`)"
+            yield f"{_place(record)}: retry, although all {allowed} are used up"
 
 
 def _waits(attempts: Sequence[AttemptRecord], longest_wait: float) -> Iterator[str]:
@@ -215,7 +217,7 @@ def _waits(attempts: Sequence[AttemptRecord], longest_wait: float) -> Iterator[s
         waited = record.waited_seconds
         is_retry = before is not None and before.decision == "retry" and record.attempt > 1
         if not 0 <= waited <= (longest_wait if is_retry else 0):
-            allowed = f"at most {longest_wait:g} s" if is_retry else "only a retry"
+            allowed = f"at most {longest_wait:g} s (`longest_wait`)" if is_retry else "only a retry"
             yield f"{_place(record)}: it waited {waited:g} s, and {allowed} may be waited for"
         before = record
 

@@ -1,6 +1,7 @@
-"""A correct adapter in ten lines, and eight that are broken in one place each."""
+"""A correct adapter in ten lines, and others that are broken in one place each."""
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,10 +10,10 @@ from typing import Any
 from typing_extensions import override
 
 from agentcore import ErrorKind, ErrorRule, ModelFamily, ProviderAdapter, Strength
-from agentcore.events import FinishReason, StreamEvent, ToolCallDelta
+from agentcore.events import FinishReason, StreamEvent, TextDelta, ToolCallDelta
 from agentcore.facts import ErrorFacts
 from agentcore.messages import JsonObject
-from agentcore.providers import ToolStreaming
+from agentcore.providers import Request, ToolStreaming, Wire
 
 
 class Relay(ProviderAdapter):
@@ -139,6 +140,53 @@ class IgnoresRetryAfter(Relay):
         return replace(super().facts(error, **known), headers={}, delays=())
 
 
+class ShortensTheHistory(Relay):
+    """It sends no more than the last two messages, to save tokens."""
+
+    @override
+    def payload(self, request: Request) -> JsonObject:
+        return super().payload(replace(request, messages=request.messages[-2:]))
+
+
+class HoldsTextBack(Relay):
+    """It gathers the text, and yields it when the answer is whole."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._text = ""
+
+    @override
+    def decode(self, event_name: str, chunk: JsonObject) -> Iterable[StreamEvent]:
+        for event in super().decode(event_name, chunk):
+            if isinstance(event, TextDelta):
+                self._text += event.text
+                continue
+            if isinstance(event, FinishReason):
+                yield TextDelta(self._text)
+                self._text = ""
+            yield event
+
+
+class KnowsBetter(Relay):
+    """It sets a field after `encode`, over the user's own."""
+
+    @override
+    def encode(self, request: Request) -> Wire:
+        wire = super().encode(request)
+        body = {**json.loads(wire.body), "temperature": 0.7}
+        added = wire.added_fields | {"temperature"}
+        return replace(wire, body=json.dumps(body).encode(), added_fields=added)
+
+
+class LogsTheKey(Relay):
+    """It logs what it is set to."""
+
+    @override
+    def headers(self, request: Request) -> Mapping[str, str]:
+        logging.getLogger("relay").debug("key %s", self.api_key)
+        return super().headers(request)
+
+
 BROKEN: Mapping[type[Relay], str] = {
     DropsRawArguments: "raw-arguments-arrive-byte-for-byte",
     ConcatenatesNames: "quirk-name-in-every-delta",
@@ -148,5 +196,9 @@ BROKEN: Mapping[type[Relay], str] = {
     RetriesWithoutMoney: "status-402",
     LeaksTheKey: "no-text-holds-the-key",
     IgnoresRetryAfter: "retry-after-seconds",
+    ShortensTheHistory: "history-goes-out-whole",
+    HoldsTextBack: "nothing-is-held-back",
+    KnowsBetter: "what-the-user-sets-wins",
+    LogsTheKey: "no-text-holds-the-key",
 }
 """Each broken adapter and the case that is meant for it."""

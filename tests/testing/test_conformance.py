@@ -1,14 +1,29 @@
 """The conformance cases: every adapter of ours passes, and each broken one fails its own case."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typing_extensions import override
 
-from agentcore.providers import PROVIDERS, Capabilities, Local, OpenAI, OpenRouter, ProviderAdapter
+from agentcore import ModelFamily
+from agentcore.facts import ErrorFacts, Surface
+from agentcore.messages import JsonObject, Message
+from agentcore.providers import (
+    PROVIDERS,
+    Capabilities,
+    Local,
+    OpenAI,
+    OpenRouter,
+    ProviderAdapter,
+    Request,
+    Wire,
+)
 from agentcore.providers.openrouter import EAGER_BETA
-from agentcore.testing import Quirk
+from agentcore.testing import Quirk, RecordedRequest
 from agentcore.testing.conformance import (
     CASES,
     AdapterConformance,
@@ -56,6 +71,16 @@ class Cumulative(Relay):
     capabilities = Capabilities(cumulative_arguments=True, usage_in_stream=False)
 
 
+class Endless(Relay):
+    capabilities = Capabilities(done_is_terminal=True)
+
+
+class TestEndless(AdapterConformance):
+    """This endpoint sends no finish reasons: its `[DONE]` line ends an answer."""
+
+    adapter = Endless
+
+
 class TestCumulative(AdapterConformance):
     """Capabilities choose the cases: this endpoint repeats all arguments in every delta."""
 
@@ -80,6 +105,7 @@ def test_capabilities_choose_the_cases() -> None:
     cumulative = {case.name for case in TestCumulative().cases()}
     assert usual - cumulative == {
         "fragments-are-not-taken-for-the-whole",
+        "usage-is-asked-for",
         *(f"quirk-{quirk}" for quirk in Quirk if quirk is not Quirk.CUMULATIVE_ARGUMENTS),
     }
     assert cumulative - usual == {"repeated-arguments-are-read-once"}
@@ -120,8 +146,122 @@ def test_an_exception_in_a_hook_is_a_failure_with_its_cause() -> None:
         def headers(self, request: object) -> dict[str, str]:
             raise KeyError("region")
 
-    case = named("the-key-goes-out-once")
-    assert "KeyError: 'region'" in failure(Raises, case)
+    text = failure(Raises, named("the-key-goes-out-once"))
+    assert re.search(
+        r"`headers` \(.*test_conformance.py:\d+: raise .*\) raised KeyError: 'region'", text
+    )
+    assert text.endswith("What to change: the hook raised, see above.")
+
+
+def test_what_went_out_and_why_it_stopped_are_shown() -> None:
+    class Mute(Relay):
+        @override
+        def facts(self, error: object, **known: Any) -> ErrorFacts:
+            return replace(super().facts(error, **known), message="", messages=())
+
+    text = failure(Mute, named("the-endpoints-words-are-told"))
+    assert "request 1: POST /v1/chat/completions b'{" in text
+    assert "the run's error:" in text
+
+
+def test_a_lost_status_is_called_that() -> None:
+    class Lost(Relay):
+        @override
+        def facts(self, error: object, **known: Any) -> ErrorFacts:
+            return ErrorFacts(surface=Surface.HTTP)
+
+    assert "`facts` lost the status" in failure(Lost, named("status-403"))
+
+
+def wrong(value: object) -> Any:
+    """A value that has not the type that is asked for."""
+    return value
+
+
+class Unset(AdapterConformance):
+    pass
+
+
+class WithAnInstance(AdapterConformance):
+    adapter = wrong(Relay())
+
+
+class WithOneModel(TestRelay):
+    models = "gpt-5.2"
+
+
+class WithoutModels(TestRelay):
+    models = ()
+
+
+class WithADict(TestRelay):
+    requests = wrong(({"model": "gpt-5.2"},))
+
+
+class WithCapabilitiesAsADict(AdapterConformance):
+    class Odd(Relay):
+        capabilities = wrong({"usage_in_stream": False})
+
+    adapter = Odd
+
+
+class MakesNothing(AdapterConformance):
+    @override
+    def make_adapter(self, **options: Any) -> ProviderAdapter:
+        made: ProviderAdapter = wrong(None)
+        return made
+
+
+@pytest.mark.parametrize(
+    ("conformance", "says"),
+    [
+        (Unset, "Unset.adapter is None: set it to your adapter's class"),
+        (WithAnInstance, r"WithAnInstance.adapter is Relay\(.*\): set it to your adapter's class"),
+        (WithOneModel, r"models is 'gpt-5.2': give a tuple, as in \('gpt-5.2',\)"),
+        (WithoutModels, "models is empty: name a model"),
+        (WithADict, "requests has .*: give a ExpectedRequest"),
+        (WithCapabilitiesAsADict, "`capabilities` must be a Capabilities, not {"),
+        (MakesNothing, "`make_adapter` must give a ProviderAdapter, not None"),
+    ],
+)
+def test_wrong_settings_are_told_before_any_case(
+    conformance: type[AdapterConformance], says: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=says):
+        conformance().cases()
+
+
+class TestOwnCases(TestRelay):
+    """Other tests in such a class may be parametrized by `case`, too."""
+
+    @pytest.mark.parametrize("case", ["mine"])
+    def test_of_its_own(self, case: str) -> None:
+        assert case == "mine"
+
+    @override
+    def cases(self) -> tuple[Case, ...]:
+        return super().cases()[:1]
+
+
+class Elsewhere(Relay):
+    """An adapter with another path, and messages spelled in another way."""
+
+    @override
+    def message(self, message: Message, family: ModelFamily) -> JsonObject:
+        return {"said": super().message(message, family)}
+
+    @override
+    def encode(self, request: Request) -> Wire:
+        return replace(super().encode(request), path=f"/models/{request.model}/chat?version=1")
+
+
+class TestElsewhere(AdapterConformance):
+    adapter = Elsewhere
+    path = "/chat"
+
+    @override
+    def conversation(self, request: RecordedRequest) -> Sequence[JsonObject]:
+        return [said for one in request.messages if isinstance(said := one["said"], dict)]
 
 
 def table() -> str:

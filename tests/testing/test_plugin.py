@@ -1,7 +1,9 @@
 """The plugin's fixtures and Hypothesis's entry point, as a user's test run finds them."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 from hypothesis import given
@@ -10,6 +12,18 @@ from hypothesis import strategies as st
 from agentcore import Agent, Local
 from agentcore.error_rules import ErrorRule
 from agentcore.facts import ErrorFacts
+from agentcore.messages import (
+    AssistantMessage,
+    JsonObject,
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    Usage,
+    UserMessage,
+    dump_messages,
+    load_messages,
+)
 from agentcore.testing import Answer, Gateway, GatewayTransport, run_in_virtual_time
 
 
@@ -40,6 +54,69 @@ def test_hypothesis_knows_the_types(answer: Answer, facts: ErrorFacts, rule: Err
     assert len({call.id for call in answer.calls}) == len(answer.calls)
     assert facts.bytes_received >= 0
     assert rule.name.startswith("own-")
+
+
+@given(
+    st.from_type(AssistantMessage),
+    st.from_type(SystemMessage),
+    st.from_type(ToolMessage),
+    st.from_type(UserMessage),
+    st.from_type(tuple[Message, ...]),
+)
+def test_and_those_of_conversations(
+    said: AssistantMessage,
+    told: SystemMessage,
+    came: ToolMessage,
+    asked: UserMessage,
+    several: tuple[Message, ...],
+) -> None:
+    conversation = (said, told, came, asked, *several)
+    assert load_messages(dump_messages(conversation)) == conversation
+
+
+@given(st.from_type(ToolCall), st.from_type(Usage), st.from_type(JsonObject))
+def test_and_their_parts(call: ToolCall, usage: Usage, value: JsonObject) -> None:
+    assert isinstance(json.loads(call.arguments), dict)
+    assert usage.cached_tokens <= usage.input_tokens
+    assert usage.reasoning_tokens <= usage.output_tokens
+    assert json.loads(json.dumps(value)) == value
+
+
+WITH_ERRORS = """
+import pytest
+from agentcore import Agent, Local, RunError
+
+def wrong(request):
+    raise ZeroDivisionError("in respond")
+
+def test_in_process(agentcore_transport):
+    agentcore_transport.respond = wrong
+    adapter = Local(base_url="http://endpoint.test/v1")
+    with pytest.raises(RunError, match="the script raised ZeroDivisionError: in respond"):
+        Agent("m", adapter=adapter, transport=agentcore_transport).run_sync("Go on.")
+
+def test_over_a_socket(agentcore_gateway):
+    agentcore_gateway.respond = wrong
+    with pytest.raises(RunError, match="the script raised ZeroDivisionError: in respond"):
+        Agent("m", adapter=Local(base_url=agentcore_gateway.base_url)).run_sync("Go on.")
+"""
+
+
+def test_an_error_in_the_script_is_the_tests_error(tmp_path: Path) -> None:
+    (tmp_path / "test_errors.py").write_text(WITH_ERRORS)
+    command = [sys.executable, "-m", "pytest", "-q", "test_errors.py"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert "2 passed, 2 errors" in said, said
+    assert said.count("E       ZeroDivisionError: in respond") == 2, said
+
+
+def test_how_an_adapter_is_proved_in_the_docs(tmp_path: Path) -> None:
+    page = Path(__file__).parent.parent.parent / "docs" / "add-a-provider.md"
+    block = page.read_text().split("## Prove it")[1].split("```python\n")[1].split("```")[0]
+    (tmp_path / "test_acme.py").write_text(block)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_acme.py"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert "3 passed" in said, said
 
 
 def test_a_test_run_that_uses_no_fixture_loads_no_sdk() -> None:

@@ -460,8 +460,8 @@ TAMPERED: list[tuple[str, Change, list[str]]] = [
             ),
         ),
         [
-            "turn 2, attempt 3: retry, although all 3 attempts are used up",
-            "turn 2, attempt 4: attempt 4 of 3, adjusted ones not counted",
+            "turn 2, attempt 3: retry, although all 3 (`max_attempts`) are used up",
+            "turn 2, attempt 4: attempt 4 of 3 (`max_attempts`), adjusted ones not counted",
         ],
     ),
     (
@@ -482,12 +482,15 @@ TAMPERED: list[tuple[str, Change, list[str]]] = [
     (
         "too long a wait",
         record(4, waited_seconds=121.0),
-        ["turn 2, attempt 2: it waited 121 s, and at most 120 s may be waited for"],
+        [
+            "turn 2, attempt 2: it waited 121 s, and at most 120 s (`longest_wait`) may be waited "
+            "for"
+        ],
     ),
     (
         "time runs backwards",
         record(4, waited_seconds=-1.0),
-        ["turn 2, attempt 2: it waited -1 s, and at most 120 s may be waited for"],
+        ["turn 2, attempt 2: it waited -1 s, and at most 120 s (`longest_wait`) may be waited for"],
     ),
     # The history can be sent again.
     (
@@ -745,11 +748,11 @@ def test_a_kept_text_is_gone_on_with_by_a_user_message() -> None:
 def test_limits_are_those_of_the_runs_policy() -> None:
     assert GOOD.problems(max_attempts=2) == []
     assert GOOD.problems(max_attempts=1) == [
-        "turn 2, attempt 1: retry, although all 1 attempts are used up",
-        "turn 2, attempt 2: attempt 2 of 1, adjusted ones not counted",
+        "turn 2, attempt 1: retry, although all 1 (`max_attempts`) are used up",
+        "turn 2, attempt 2: attempt 2 of 1 (`max_attempts`), adjusted ones not counted",
     ]
     assert GOOD.problems(longest_wait=1.0) == [
-        "turn 2, attempt 2: it waited 1.5 s, and at most 1 s may be waited for"
+        "turn 2, attempt 2: it waited 1.5 s, and at most 1 s (`longest_wait`) may be waited for"
     ]
 
 

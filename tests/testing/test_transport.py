@@ -451,29 +451,15 @@ def test_the_models_are_listed(backend: Backend) -> None:
     with_client(script, GatewayTransport(models=["a/b"]), backend)
 
 
-@pytest.mark.parametrize(
-    ("reply", "says"),
-    [
-        (Reply(status=None, steps=(COMMENT,)), "a Reply without a status cannot send anything"),
-        (Reply(status=None), r"a Reply without a status must end with Reset\(\) or Close\(\)"),
-    ],
-)
-def test_a_reply_that_no_server_can_give_is_named(
-    reply: Reply, says: str, backend: Backend
-) -> None:
-    async def script(client: httpx2.AsyncClient, transport: GatewayTransport) -> None:
-        with pytest.raises(ValueError, match=says):
-            await ask(client)
-
-    with_client(script, GatewayTransport(respond=lambda _: reply), backend)
-
-
-def test_what_respond_raises_reaches_a_bare_client(backend: Backend) -> None:
+def test_a_fault_in_respond_stops_the_loop_and_is_remembered(backend: Backend) -> None:
     def respond(_: RecordedRequest) -> Reply:
         raise ZeroDivisionError("in respond")
 
-    async def script(client: httpx2.AsyncClient, transport: GatewayTransport) -> None:
-        with pytest.raises(ZeroDivisionError, match="in respond"):
-            await ask(client)
+    transport = GatewayTransport(respond=respond)
 
-    with_client(script, GatewayTransport(respond=respond), backend)
+    async def script(client: httpx2.AsyncClient, transport: GatewayTransport) -> None:
+        refused = await ask(client)
+        assert "the script raised ZeroDivisionError: in respond" in refused.decode()
+
+    with_client(script, transport, backend)
+    assert isinstance(transport.script_error, ZeroDivisionError)

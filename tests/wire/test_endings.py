@@ -19,7 +19,7 @@ from agentcore import (
     tool,
 )
 from agentcore.events import OutputDiscarded, TextReceived, ToolArgumentsReceived
-from agentcore.messages import ToolMessage, Usage
+from agentcore.messages import JsonObject, ToolMessage, Usage
 from agentcore.providers import Capabilities
 from agentcore.testing import (
     CLEAN_END,
@@ -269,6 +269,39 @@ async def test_a_key_that_an_endpoint_repeats_goes_no_further(play: "Player") ->
     assert played.error is not None
     assert "Incorrect API key provided: [key]." in str(played.error)
     assert "sk-secret" not in repr((played.error.attempts, played.events))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("api-key", "Azure-0123456789", "Azure-0123456789"),
+        ("X-Api-Key", "sk-0123456789", "sk-0123456789"),
+        ("x-goog-token", "ya29.0123456789", "ya29.0123456789"),
+        ("authorization", "Bearer gw-0123456789", "gw-0123456789"),
+        ("cookie", "theme=dark; session=s3ss10n-0123", "s3ss10n-0123"),
+    ],
+)
+async def test_nor_does_one_that_goes_out_in_a_header_of_the_users(
+    play: "Player", name: str, value: str, told: str
+) -> None:
+    error: JsonObject = {"message": f"Access denied for {told}, sorry.", "code": told, "type": told}
+    played = await play(
+        [status(401, {"error": error})],
+        adapter=lambda url: Local(base_url=url, extra_headers={name: value}),
+    )
+    assert played.error is not None
+    assert "Access denied for [key], sorry." in str(played.error)
+    everything = f"{played.error}{played.error.attempts}{played.events}"
+    assert told.lower() not in everything.lower()
+
+
+async def test_a_header_that_is_no_credential_is_repeated(play: "Player") -> None:
+    error: JsonObject = {"message": "Unknown team: infrastructure."}
+    played = await play(
+        [status(401, {"error": error})],
+        adapter=lambda url: Local(base_url=url, extra_headers={"x-team": "infrastructure"}),
+    )
+    assert "Unknown team: infrastructure." in str(played.error)
 
 
 async def test_what_the_sdk_would_add_from_its_environment_stays_here(

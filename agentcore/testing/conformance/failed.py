@@ -1,15 +1,19 @@
 """Cases on what an adapter makes of failures: their kinds, waits, and what is kept out of texts."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from email.utils import formatdate
+from io import StringIO
 
 import anyio
 from pydantic import JsonValue
 
 from agentcore.agent import Agent
 from agentcore.clocks import Clocks
+from agentcore.facts import Phase
 from agentcore.kinds import ErrorKind
 from agentcore.messages import Usage, dump_messages
 from agentcore.testing.answers import Answer, Call, Quirk
@@ -37,6 +41,8 @@ from agentcore.testing.script import (
     NETWORK_LOST,
     RESET,
     Reply,
+    Send,
+    Step,
     finish,
     in_stream_error,
     no_response,
@@ -71,6 +77,15 @@ _EOF = "A body that ends is no answer that ends: yield `FinishReason` only where
 _OVERLOADED: JsonValue = {"error": {"message": "Overloaded", "code": "overloaded_error"}}
 _BAD_GATEWAY: JsonValue = {"error": {"message": "Provider returned error", "code": 502}}
 
+
+def _before_the_end(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Before the finish reason, or before `[DONE]` where the endpoint sends none."""
+    try:
+        return before_finish()(steps)
+    except ValueError:
+        return steps[: -len(DONE)], steps[-len(DONE) :]
+
+
 _FAULTS = (
     _Fault("reset-inside-the-content", _K.CONNECTION,
            lambda r: cut(r, at=inside_value("content"), by=RESET)),
@@ -86,7 +101,7 @@ _FAULTS = (
     _Fault("end-of-body-inside-a-call", _K.TRUNCATED,
            lambda r: cut(r, at=after_line(3), by=CLEAN_END), _EOF),
     _Fault("end-of-body-before-the-finish", _K.TRUNCATED,
-           lambda r: cut(r, at=before_finish(), by=CLEAN_END), _EOF),
+           lambda r: cut(r, at=_before_the_end, by=CLEAN_END), _EOF),
     _Fault("done-inside-a-call", _K.TRUNCATED, lambda r: cut(r, at=after_line(3), by=DONE), _EOF),
     _Fault("half-a-line-of-json", _K.TRUNCATED,
            lambda r: cut(r, at=inside_event(6), by=CLEAN_END), _EOF),
@@ -157,7 +172,10 @@ def a_text_that_ends_early_is_no_answer(stage: Stage) -> None:
         )
 
 
-@case(advice="Yield the endpoint's finish reason as it came: `length` is no `stop`.")
+@case(
+    advice="Yield the endpoint's finish reason as it came: `length` is no `stop`.",
+    applies=lambda capabilities: not capabilities.done_is_terminal,
+)
 def a_capped_call_is_not_run(stage: Stage) -> None:
     """A call cut by the output cap is not run, and the model is told."""
     capped = cut(stage.streamed(Answer(calls=(LONG,))), at=after_line(3), by=finish("length"))
@@ -174,6 +192,7 @@ class _Refusal:
     kind: ErrorKind
     retried: bool
     body: JsonValue
+    name: str = ""
 
 
 def _message(text: str, type_: str = "") -> JsonValue:
@@ -187,11 +206,38 @@ _REFUSALS = (
     _Refusal(403, _K.AUTH, False, _message("You have no access to this model")),
     _Refusal(404, _K.NOT_FOUND, False, _message("The model does not exist")),
     _Refusal(408, _K.TIMEOUT, True, ""),
+    _Refusal(409, _K.INVALID_REQUEST, False, _message("Conflict")),
+    _Refusal(413, _K.REQUEST_TOO_LARGE, False, _message("Request too large")),
+    _Refusal(422, _K.INVALID_REQUEST, False, _message("Unprocessable: messages")),
     _Refusal(429, _K.RATE_LIMIT, True, _message("Too many requests")),
     _Refusal(500, _K.SERVER_ERROR, True, _message("Internal server error")),
     _Refusal(502, _K.SERVER_ERROR, True, "<html><h1>502 Bad Gateway</h1></html>"),
     _Refusal(503, _K.OVERLOADED, True, _message("Overloaded", "overloaded_error")),
+    _Refusal(504, _K.TIMEOUT, True, ""),
+    _Refusal(520, _K.SERVER_ERROR, True, ""),
+    _Refusal(524, _K.TIMEOUT, True, ""),
     _Refusal(529, _K.OVERLOADED, True, _message("Overloaded", "overloaded_error")),
+    _Refusal(429, _K.QUOTA, False, _message("Hm.", "insufficient_quota"), "refused-for-money"),
+    _Refusal(
+        400,
+        _K.CONTEXT_OVERFLOW,
+        False,
+        {
+            "error": {
+                "message": "This model's maximum context length is 8192 tokens. However, your "
+                "messages resulted in 9000 tokens.",
+                "code": "context_length_exceeded",
+            }
+        },
+        "refused-for-length",
+    ),
+    _Refusal(
+        400,
+        _K.CONTENT_POLICY,
+        False,
+        {"error": {"message": "The response was filtered", "code": "content_filter"}},
+        "refused-for-content",
+    ),
 )
 
 
@@ -203,22 +249,81 @@ def _refusal(refusal: _Refusal) -> Case:
         "the row out of `error_rules`, or give it the kind that it is."
     )
 
-    @case(name=f"status-{refusal.code}", advice=advice)
+    @case(name=refusal.name or f"status-{refusal.code}", advice=advice)
     def check(stage: Stage) -> None:
         """A refusal has its kind, and is tried again only when waiting can help."""
         played = stage.play(status(refusal.code, refusal.body))
         first = played.attempts[0]
         retried = first.decision == "retry"
+        lost = "`facts` lost the status, or what the body says: build on `super().facts(…)`."
         require(
             (first.kind, retried) == (refusal.kind, refusal.retried),
             f"status {refusal.code} must be {refusal.kind}, "
             + ("and tried again" if refusal.retried else "and stop the run"),
+            advice=lost if first.kind is _K.UNKNOWN or not first.rule else "",
             kind=first.kind,
             rule=first.rule,
             decision=first.decision,
         )
 
     return check
+
+
+@case(advice="Keep the endpoint's words in `facts`: a person acts on them, best by `super()`.")
+def the_endpoints_words_are_told(stage: Stage) -> None:
+    """What the endpoint says stands in the text of the run's error."""
+    said = "messages: unexpected role 'wizard'"
+    played = stage.play(status(400, _message(said)))
+    require(said in str(played.error), "it does not", endpoint_said=said)
+
+
+_IN_STREAM: tuple[JsonValue, ...] = (
+    {"object": "error", "message": "Overloaded", "code": 529},
+    {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+    {"choices": [{"index": 0, "delta": {}, "error": {"message": "Overloaded", "code": 529}}]},
+    {"error": "Overloaded"},
+)
+
+
+@case(
+    advice="Yield an `InStreamError` with the payload as it came, best by `super().decode(…)`, "
+    "which is given the event's name, too.",
+    chat_only=True,
+)
+def errors_in_a_stream_are_seen(stage: Stage) -> None:
+    """An error inside a stream is one, however the endpoint spells it."""
+    spelled = [in_stream_error(payload) for payload in _IN_STREAM]
+    spelled.append((Send(b'event: error\ndata: {"text": "Overloaded", "code": 529}\n\n'),))
+    for steps in spelled:
+        played = stage.play(Reply(steps=steps))
+        first = played.attempts[0]
+        require(
+            (first.kind, first.decision) == (_K.OVERLOADED, "retry"),
+            "it must be overloaded, and tried again",
+            kind=first.kind,
+            rule=first.rule,
+            decision=first.decision,
+        )
+
+
+@case(
+    advice="Yield the endpoint's finish reason as it came: `content_filter` is no `stop`.",
+    applies=lambda capabilities: not capabilities.done_is_terminal,
+)
+def a_filtered_answer_is_not_accepted(stage: Stage) -> None:
+    """An answer that the endpoint's filter ended is not taken for whole."""
+    played = stage.play(stage.streamed(Answer(text="Half of", finish_reason="content_filter")))
+    kinds = [record.kind for record in played.attempts]
+    require(kinds == [_K.CONTENT_POLICY], "it was", kinds=kinds, decisions=played.decisions)
+
+
+@case(advice="Leave `clocks` at what suits a model that thinks: no silence lasts ten minutes.")
+def a_silent_stream_is_given_up(stage: Stage) -> None:
+    """By the adapter's own clocks, a stream that falls silent is given up within ten minutes."""
+    good = stage.streamed(Answer(text="one two three four five six"), piece=2)
+    played = stage.play(stall(good, at=after_events(5), seconds=4_000.0))
+    ended = played.requests[0].ended_at
+    require(ended is not None and ended <= 600.0, "it was not", given_up_after=f"{ended} s")
 
 
 _ADVICE_ON_WAITS = (
@@ -255,20 +360,56 @@ def a_wait_of_ten_minutes_stops(stage: Stage) -> None:
 def no_text_holds_the_key(stage: Stage) -> None:
     """The key stands in no text that a person may see, even where the endpoint repeats it."""
     refusal = _message(f"Incorrect API key provided: {KEY}.", KEY)
-    played = stage.play(status(401, refusal), status(401, refusal))
+    with _overheard() as said:
+        played = stage.play(status(401, refusal), status(401, refusal))
     places = {
+        "what was printed or logged": said.getvalue(),
         "the error's text": str(played.error),
         "the ledger": repr(played.attempts),
         "the events": repr(played.events),
         "the conversation": dump_messages(played.messages),
         "the adapter's repr": repr(stage.adapter()),
     }
-    parts = {KEY[at : at + 8] for at in range(len("sk-conformance-"), len(KEY) - 7)}
+    parts = {KEY[at : at + 4] for at in range(len("sk-conformance-"), len(KEY) - 3)}
     for place, text in places.items():
         found = next((part for part in (KEY, *parts) if part in text), "")
         at = text.find(found)
         require(not found, f"a part of it stands in {place}",
                 text=f"…{text[max(0, at - 80) : at + 30]}…")  # fmt: skip
+
+
+@contextmanager
+def _overheard() -> Iterator[StringIO]:
+    """What is printed, and what is logged on any level by anyone but the HTTP stack."""
+    said = StringIO()
+    handler = logging.StreamHandler(said)
+    handler.addFilter(lambda record: not record.name.startswith(_HTTP_LOGGERS))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            yield said
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+_HTTP_LOGGERS = ("openai", "httpx", "httpcore", "asyncio")
+
+
+@case(
+    advice="Hand `phase`, `bytes_received` and `received_at` on: `super().facts(error, **known)`."
+)
+def facts_keep_what_the_loop_knows(stage: Stage) -> None:
+    """`facts` hold how far the answer was, how much had come, and when."""
+    for error in (ConnectionResetError("reset"), {"error": {"message": "Overloaded"}}):
+        facts = stage.adapter().facts(
+            error, phase=Phase.TEXT, bytes_received=7, received_at=1_700_000_000.0
+        )
+        known = (facts.phase, facts.bytes_received, facts.received_at)
+        require(known == (Phase.TEXT, 7, 1_700_000_000.0), "they are lost", facts=known)
 
 
 @case(advice="Translate by `super().facts(…)` and add to it; raise for nothing, whatever it is.")
@@ -357,6 +498,10 @@ FAILED_CASES: tuple[Case, ...] = (
     *(_fault(fault) for fault in _FAULTS),
     a_text_that_ends_early_is_no_answer,
     a_capped_call_is_not_run,
+    a_filtered_answer_is_not_accepted,
+    a_silent_stream_is_given_up,
+    errors_in_a_stream_are_seen,
+    the_endpoints_words_are_told,
     *(_refusal(refusal) for refusal in _REFUSALS),
     _retry_after("seconds", lambda: {"retry-after": "17"}, 17.0),
     _retry_after("milliseconds", lambda: {"retry-after-ms": "2500"}, 2.5),
@@ -371,6 +516,7 @@ FAILED_CASES: tuple[Case, ...] = (
     a_wait_of_ten_minutes_stops,
     no_text_holds_the_key,
     facts_are_total,
+    facts_keep_what_the_loop_knows,
     cancelling_takes_no_time,
     cancelling_a_silent_stream,
     fragments_are_not_taken_for_the_whole,
