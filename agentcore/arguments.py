@@ -15,6 +15,7 @@ __all__ = [
     "Arguments",
     "closed_fields",
     "escape_control_characters",
+    "fields_so_far",
     "is_open_object",
     "parse_arguments",
 ]
@@ -30,6 +31,7 @@ _SURROGATE_ESCAPE = re.compile(
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 # A string that is not closed is matched to the end of the text, so that every scan is linear.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?P<closed>")?', re.DOTALL)
+_ERROR_PLACE = re.compile(r"line (?P<line>\d+) column (?P<column>\d+)$")
 _TOKEN = re.compile(rf"{_STRING.pattern}|[{{}}\[\],:]", re.DOTALL)
 
 
@@ -96,7 +98,43 @@ def closed_fields(text: str) -> dict[str, JsonValue]:
         last = token
     whole = text[:end] if depth == 0 else text[:end] + "}"
     arguments = parse_arguments(whole)
-    return arguments.fields if arguments is not None else {}
+    if arguments is not None:
+        return arguments.fields
+    # One of them is no JSON, say by a wrong escape: those before it were closed.
+    return dict([*fields_so_far(text).items()][:-1])
+
+
+def fields_so_far(text: str) -> dict[str, JsonValue]:
+    r"""The top-level fields of a cut argument text, the last value as far as it arrived.
+
+    `'{"path": "a.md", "content": "# Pl'` gives both fields. What is not ended may not be what was
+    meant: a text may go on, and `12` may become `120`.
+    """
+    text = _repaired(text)
+    try:
+        value = from_json(text, allow_partial="trailing-strings")
+    except TypeError:
+        return {}
+    except ValueError as error:
+        value = _before_error(text, str(error))
+    return value if isinstance(value, dict) else {}
+
+
+def _before_error(text: str, error: str) -> object:
+    """What a text says before the place at which it stops being JSON, say a wrong escape."""
+    place = _ERROR_PLACE.search(error)
+    if place is None:
+        return None
+    encoded = text.encode()
+    begin = 0
+    for _ in range(int(place["line"]) - 1):
+        begin = encoded.index(b"\n", begin) + 1
+    # The column is counted in bytes from 1; the backslash of an escape stands before it.
+    before = encoded[: max(0, begin + int(place["column"]) - 2)].decode(errors="ignore")
+    try:
+        return from_json(before, allow_partial="trailing-strings")
+    except (TypeError, ValueError):
+        return None
 
 
 def is_open_object(text: str) -> bool:
@@ -183,6 +221,7 @@ _INVALID = object()
 
 def _decode(text: str) -> object:
     try:
-        return from_json(text)
+        # NaN and Infinity are no JSON: strict endpoints would refuse the history.
+        return from_json(text, allow_inf_nan=False)
     except (TypeError, ValueError):  # a TypeError: half of a surrogate pair in the text
         return _INVALID

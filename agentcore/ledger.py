@@ -1,12 +1,19 @@
-"""What each attempt did and cost: one record a request, in the order they were made."""
+"""What each attempt did and cost: one record a request, in the order made; and what it left."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agentcore.kinds import CutCause, ErrorKind
-from agentcore.messages import Usage
+from agentcore.messages import JsonObject, Usage
 
-__all__ = ["AttemptRecord", "Decision", "LimitSource", "estimate_tokens"]
+__all__ = [
+    "AttemptRecord",
+    "Decision",
+    "Draft",
+    "LimitSource",
+    "Unfinished",
+    "estimate_tokens",
+]
 
 Decision: TypeAlias = Literal["accept", "retry", "adjust", "keep", "stop"]
 LimitSource: TypeAlias = Literal["user", "learned", "family", "none"]
@@ -64,3 +71,44 @@ class AttemptRecord:
     """As reported; None when the attempt died before the report."""
     generation_id: str = ""
     """The endpoint's id of this answer, for looking it up there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A text that was cut and parked in the workspace, because its file could not be touched."""
+
+    id: str
+    tool: str
+    """The tool whose call was cut."""
+    argument: str
+    """The argument that the text belongs to."""
+    fields: JsonObject
+    """The call's other fields, as far as the model had closed them."""
+    text: str
+    """Whole lines, exactly as they were sent."""
+    created_at: float = 0.0
+    """Seconds since the epoch."""
+
+    @property
+    def lines(self) -> int:
+        """Whole lines in it."""
+        return self.text.count("\n")
+
+    @property
+    def size_bytes(self) -> int:
+        """UTF-8 bytes of its text."""
+        return len(self.text.encode(errors="replace"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A cut text that no whole call has gone on from."""
+
+    tool: str
+    """The tool whose call was cut."""
+    target: str
+    """What the call named to write to; empty where that had not come."""
+    draft_id: str
+    """The parked draft (`agentcore drafts show <id>`); empty: the text stands in the target."""
+    on_disk: str
+    """What is true of it, one or two sentences."""

@@ -63,6 +63,8 @@ class Failure:
     """Tokens: the cap that was sent."""
     tool_streaming: bool = False
     """The request asked for streamed tool arguments."""
+    is_worth_keeping: bool = False
+    """Enough of a large argument, or of a text, arrived to go on from it (`drafts`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +152,17 @@ def is_retried(classification: Classification, policy: Policy) -> bool:
 def _worth_keeping(
     failure: Failure, earlier: Sequence[Failure], budget: Budget, policy: Policy
 ) -> Keep | None:
-    """A cut in the middle of a call is kept when another attempt would only repeat it."""
-    if not failure.partial.calls or failure.cause in (None, CutCause.FILTERED):
+    """What arrived is kept when it is much, or when another attempt would only repeat the cut."""
+    if not policy.keep_drafts or failure.cause in (None, CutCause.FILTERED):
+        return None
+    if not failure.classification.kind.is_transient:
+        return None
+    if failure.is_worth_keeping:
+        return Keep(reason="enough arrived to go on from it")
+    if not failure.partial.calls:
         return None
     if failure.cause is CutCause.CAPPED:
         return Keep(reason="the output cap was reached in the middle of a tool call")
-    if not failure.classification.kind.is_transient:
-        return None
     exhausted = budget.exhausted(policy)
     if exhausted is not None:
         return Keep(reason=exhausted)

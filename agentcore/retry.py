@@ -43,6 +43,9 @@ class Policy:
     """For all attempts of a turn and the waits between them."""
     max_discarded_tokens: int | None = None
     """Output tokens thrown away in a turn; estimated where the endpoint reports none."""
+    keep_drafts: bool = True
+    """Keep what arrived of a cut answer and go on from it. False asks for all of it again, until
+    the attempts are used up: for comparison, and for tools that cannot take a part."""
     max_retry_after: float = 120.0
     """Seconds: the longest `Retry-After` that is obeyed. Beyond it the run stops and says how long;
     the openai SDK draws the line at the same place."""

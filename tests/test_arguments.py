@@ -8,6 +8,7 @@ from agentcore.arguments import (
     Arguments,
     closed_fields,
     escape_control_characters,
+    fields_so_far,
     is_open_object,
     parse_arguments,
 )
@@ -96,6 +97,9 @@ def test_not_closed(text: str, is_open: bool) -> None:
         ('```json\n{"a": "x", "b', {"a": "x"}),
         ('{"tags": ["x",], "content": "# Pl', {"tags": ["x"]}),
         ('{"a": "\\ud83d", "content": "# Pl', {"a": "\ufffd"}),
+        # A wrong escape in a later value once cost those before it.
+        ('{"path": "a.md", "n": 1, "content": "x\\q"}', {"path": "a.md", "n": 1}),
+        ('{"path": "a.md", "content": "x\\q", "mode": "app', {"path": "a.md"}),
         ("[1, 2", {}),
         ('"text"', {}),
         ("Sure! ", {}),
@@ -105,6 +109,48 @@ def test_not_closed(text: str, is_open: bool) -> None:
 )
 def test_closed_fields(text: str, fields: JsonObject) -> None:
     assert closed_fields(text) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ('{"path": "a.md", "content": "# Pl', {"path": "a.md", "content": "# Pl"}),
+        ('{"path": "a.md", "content": "', {"path": "a.md", "content": ""}),
+        ('{"path": "a.md", "cont', {"path": "a.md"}),
+        ('{"path": "a.m', {"path": "a.m"}),
+        ('{"content": "x\\', {"content": "x"}),
+        ('{"content": "x\\u00', {"content": "x"}),
+        ('{"content": "x\\ud83d', {"content": "x\ufffd"}),
+        ('{"content": "x\ny\t', {"content": "x\ny\t"}),
+        ('```json\n{"content": "x', {"content": "x"}),
+        ('{"tags": ["x",], "content": "# Pl', {"tags": ["x"], "content": "# Pl"}),
+        # up to the place at which it is JSON no more, after characters of several bytes
+        ('{"content": "日本\\q more', {"content": "日本"}),
+        ('{\n"path": "é",\n"content": "日本\\q more"}', {"path": "é", "content": "日本"}),
+        ('{"content": "say "hello', {"content": "say "}),
+        ("[1, 2", {}),
+        ('"text', {}),
+        ("Sure! ", {}),
+        ("", {}),
+        ('{"a": "\ud83d', {}),
+    ],
+)
+def test_fields_so_far(text: str, fields: JsonObject) -> None:
+    assert fields_so_far(text) == fields
+
+
+@given(json_objects(), st.booleans(), st.data())
+def test_of_any_beginning_the_fields_so_far_are_those_that_were_meant_and_one_begun(
+    fields: JsonObject, ascii_only: bool, data: st.DataObject
+) -> None:
+    text = json.dumps(fields, ensure_ascii=ascii_only)
+    beginning = text[: data.draw(st.integers(0, len(text)))]
+
+    so_far = fields_so_far(beginning)
+
+    assert list(so_far) == list(fields)[: len(so_far)]
+    assert [*so_far.items()][:-1] == [*fields.items()][: max(0, len(so_far) - 1)]
+    assert closed_fields(beginning).items() <= fields.items()
 
 
 @pytest.mark.parametrize(
