@@ -27,7 +27,7 @@ from agentcore.facts import Phase
 from agentcore.messages import JsonObject, ToolCall, Usage, mend_surrogates
 from agentcore.verdict import Partial
 
-__all__ = ["Accumulator", "CallProgress", "News"]
+__all__ = ["Accumulator", "CallProgress", "News", "Unsaved", "UnsavedCall"]
 
 _BRACKET = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
@@ -53,6 +53,31 @@ class News:
     calls: tuple[CallProgress, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsavedCall:
+    """What is not saved yet of one call."""
+
+    position: int
+    id: str
+    """Empty while none has come; so with the name."""
+    name: str
+    fragment: str
+    """Raw argument text; it may begin or end with half of a surrogate pair."""
+    anew: bool
+    """It takes the place of all argument text that was saved of this call before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaved:
+    """What is not saved yet of an answer. Reasoning is not among it."""
+
+    restarted: bool
+    """What was saved of this answer before is void."""
+    text: str
+    """It may begin or end with half of a surrogate pair."""
+    calls: tuple[UnsavedCall, ...]
+
+
 @dataclass(slots=True)
 class _OpenCall:
     """A call under way."""
@@ -69,6 +94,15 @@ class _OpenCall:
     """Fragments that a listener has heard of."""
     received_bytes: int = 0
     lines: int = 0
+    saved: int = 0
+    """Fragments that `unsaved` gave."""
+    saved_size: int = 0
+    """Characters of arguments that it gave."""
+    skip: int = 0
+    """How many of those are repeated at the beginning of the fragments."""
+    anew: bool = False
+    saved_as: tuple[str, str] | None = None
+    """The id and the name that it gave; None before it gave anything."""
 
     scanned: int = 0
     """Fragments that `is_balanced` has seen."""
@@ -82,12 +116,19 @@ class _OpenCall:
     def arguments(self) -> str:
         return "".join(self.fragments)
 
-    def start_over(self, arguments: str) -> None:
-        """What came was not the arguments; this is."""
+    def start_over(self, arguments: str) -> int:
+        """What came was not the arguments; this is. Says how many characters of it are new."""
+        before = self.arguments
+        goes_on = arguments.startswith(before)
+        if not goes_on:
+            self.anew = self.anew or self.saved_size > 0
+            self.saved_size = 0
+        self.saved, self.skip = 0, self.saved_size
         self.fragments = [arguments]
         self.told = self.received_bytes = self.lines = self.scanned = self.depth = 0
         self.in_string = self.opened = False
         self.backslash = ""
+        return len(arguments) - (len(before) if goes_on else 0)
 
     def is_balanced(self) -> bool:
         """Every bracket of the arguments is closed.
@@ -134,6 +175,10 @@ class Accumulator:
         self._told_reasoning = 0
         self._half_text = self._half_reasoning = ""
         self._restarted = False
+        self._saved_text = 0
+        self._saved_is_void = False
+        self.unsaved_size = 0
+        """About how many characters `unsaved` would give: to ask whether it is worth a call."""
         self.finish_reason = ""
         self.went_on = False
         """Content came after a finish reason: on this endpoint it ends nothing."""
@@ -153,6 +198,7 @@ class Accumulator:
         match event:
             case TextDelta(text):
                 self._text.append(text)
+                self.unsaved_size += len(text)
                 return Phase.TEXT if text else None
             case ToolCallDelta():
                 return Phase.TOOL_ARGUMENTS if self._feed_call(event) else None
@@ -194,6 +240,21 @@ class Accumulator:
         if not (text or reasoning or calls or restarted):
             return None
         return News(restarted=restarted, text=text, reasoning=reasoning, calls=calls)
+
+    def unsaved(self) -> Unsaved | None:
+        """What came since the last call, for a disk; None when nothing did.
+
+        It knows nothing of `news`. The work is in proportion to what is new, also where an endpoint
+        repeats all arguments with every delta.
+        """
+        text = "".join(self._text[self._saved_text :])
+        self._saved_text = len(self._text)
+        calls = tuple(self._unsaved_call(call) for call in self._calls if self._is_unsaved(call))
+        restarted, self._saved_is_void = self._saved_is_void, False
+        self.unsaved_size = 0
+        if not (text or calls or restarted):
+            return None
+        return Unsaved(restarted=restarted, text=text, calls=calls)
 
     def partial(self, new_id: Callable[[], str], taken: Collection[str] = ()) -> Partial:
         """All that came, with an id for every call that came without one or with one in use.
@@ -244,9 +305,10 @@ class Accumulator:
         # Some relays open with an empty object and then send the real one.
         is_real_one = call.fragments == ["{}"] and delta.arguments.lstrip().startswith("{")
         if self._cumulative or is_real_one:
-            call.start_over(delta.arguments)
+            self.unsaved_size += call.start_over(delta.arguments)
         else:
             call.fragments.append(delta.arguments)
+            self.unsaved_size += len(delta.arguments)
         return True
 
     def _find(self, delta: ToolCallDelta) -> _OpenCall | None:
@@ -303,6 +365,10 @@ class Accumulator:
         self._restarted = self._restarted or bool(
             self._told_text or self._told_reasoning or any(c.announced for c in self._calls)
         )
+        self._saved_is_void = self._saved_is_void or bool(
+            self._saved_text or any(call.saved_as is not None for call in self._calls)
+        )
+        self._saved_text = self.unsaved_size = 0
         self._text, self._reasoning, self._details, self._detail_texts = [], [], {}, {}
         self._calls, self._by_index, self._by_id = [], {}, {}
         self._told_text = self._told_reasoning = 0
@@ -311,6 +377,20 @@ class Accumulator:
     @staticmethod
     def _has_news(call: _OpenCall) -> bool:
         return call.told < len(call.fragments) or not call.announced
+
+    @staticmethod
+    def _is_unsaved(call: _OpenCall) -> bool:
+        return call.saved < len(call.fragments) or call.saved_as != (call.id, call.name)
+
+    @staticmethod
+    def _unsaved_call(call: _OpenCall) -> UnsavedCall:
+        fragment = "".join(call.fragments[call.saved :])[call.skip :]
+        anew, call.anew, call.skip = call.anew, False, 0
+        call.saved, call.saved_as = len(call.fragments), (call.id, call.name)
+        call.saved_size += len(fragment)
+        return UnsavedCall(
+            position=call.position, id=call.id, name=call.name, fragment=fragment, anew=anew
+        )
 
     @staticmethod
     def _progress(call: _OpenCall) -> CallProgress:

@@ -8,6 +8,7 @@ import math
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -19,6 +20,7 @@ from agentcore.accumulator import Accumulator
 from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
+from agentcore.draft_store import LiveDraft
 from agentcore.events import (
     Done,
     InStreamError,
@@ -60,6 +62,8 @@ class Attempt:
     silence: Silence
     accumulator: Accumulator
     emit: Emit | None
+    live: LiveDraft | None = None
+    """Brings what arrives to the disk; the turn closes it. None: nothing is written."""
     began: bool = False
     """The response's head arrived."""
     is_whole: bool = False
@@ -80,7 +84,9 @@ class Attempt:
                 ) as blocks:
                     self.began = True
                     self.silence.opened(anyio.current_time())
-                    await self._read(blocks, scope)
+                    live = self.live
+                    async with nullcontext() if live is None else live.on_time(self.accumulator):
+                        await self._read(blocks, scope)
             except RequestFailed as failed:
                 self.error = failed.__cause__
         if scope.cancelled_caught:
@@ -148,6 +154,8 @@ class Attempt:
             events = decoder.feed(block)
             for event in events:
                 self._feed(event, now)
+            if self.live is not None:
+                self.live.offer(accumulator, now)
             if unframed is not None:
                 # Until the first event this may still turn out to be no stream at all.
                 unframed.append(block)

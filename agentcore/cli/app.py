@@ -25,6 +25,7 @@ from agentcore.cli.agents import (
 )
 from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import size
+from agentcore.cli.drafts import drafts
 from agentcore.cli.explain import explain
 from agentcore.cli.record import record
 from agentcore.testing import Gateway, RecordedRequest, Reply, Respond, ScriptedModel, stream
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 app.command()(explain)
 app.command()(record)
+app.add_typer(drafts)
 
 _console = Console()
 _errors = Console(stderr=True)
