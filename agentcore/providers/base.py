@@ -55,6 +55,9 @@ __all__ = [
 
 ApiKey: TypeAlias = str | Callable[[], str]
 
+CACHE_FIELD = "cache_control"
+"""Of a text part; like a field of the body it stands in `added_fields`, and can be omitted."""
+
 PROMPT_MARGIN = 1.12
 """OpenRouter's count of a prompt was seen up to 12 % above the host's (earendil-works/pi#10497)."""
 
@@ -114,6 +117,8 @@ class Capabilities:
     """Each delta repeats all argument text so far."""
     family_limits: bool = True
     """Serves models with their own figures; False where the host decides (local servers)."""
+    cache_breakpoints: bool = False
+    """Takes `cache_control` on the text parts of system, user and tool messages, for Claude."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +252,9 @@ class ProviderAdapter:
         """The request as bytes: the one seam that another wire format replaces."""
         body = self.payload(request)
         ours = set(body) - {"model", "messages", "tools", "stream"}
+        if self._sets_cache_breakpoints(request):
+            _add_cache_breakpoints(body)
+            ours.add(CACHE_FIELD)
         switch = self.tool_streaming(request.family)
         if not request.adjustments.tool_streaming:
             switch = ToolStreaming()
@@ -280,6 +288,15 @@ class ProviderAdapter:
             tool_streaming=not switch.is_empty,
             buffered_arguments=_buffers(request.family, switch),
             added_fields=frozenset(ours - set(self.extra_body)),
+        )
+
+    def _sets_cache_breakpoints(self, request: Request) -> bool:
+        """For Claude, unless the endpoint refused them or the user takes care of the cache."""
+        return (
+            self.capabilities.cache_breakpoints
+            and request.family.name.startswith("claude")
+            and CACHE_FIELD not in request.adjustments.omitted
+            and CACHE_FIELD not in self.extra_body
         )
 
     def _assistant(self, message: AssistantMessage, family: ModelFamily) -> JsonObject:
@@ -360,6 +377,50 @@ def _add_tool_fields(body: JsonObject, fields: Mapping[str, JsonValue]) -> None:
     tools = body.get("tools")
     if fields and isinstance(tools, list):
         body["tools"] = [{**tool, **fields} if isinstance(tool, dict) else tool for tool in tools]
+
+
+def _add_cache_breakpoints(body: JsonObject) -> None:
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return
+    marked: list[JsonValue] = list(messages)
+    for position in _breakpoints(messages):
+        message = marked[position]
+        assert isinstance(message, dict)
+        part: JsonObject = {
+            "type": "text",
+            "text": message["content"],
+            CACHE_FIELD: {"type": "ephemeral"},
+        }
+        marked[position] = {**message, "content": [part]}
+    body["messages"] = marked
+
+
+def _breakpoints(messages: list[JsonValue]) -> list[int]:
+    """Where a prefix ends that requests share: three places, of the four that Anthropic allows.
+
+    The system message, and what the model answers in this request and in the one before: there
+    that one wrote the cache, which a breakpoint finds only twenty content blocks back, and a
+    message of many calls has more.
+    """
+    system: list[int] = []
+    answered: list[int] = []
+    is_answered = True
+    for position in reversed(range(len(messages))):
+        message = messages[position]
+        if not isinstance(message, dict):
+            continue
+        role, content = message.get("role"), message.get("content")
+        if role == "assistant":
+            is_answered = True
+        elif not isinstance(content, str) or not content.strip():
+            continue  # no breakpoint on empty text (anthropics/claude-code#55302), nor on blank
+        elif role == "system":
+            system.append(position)
+        elif is_answered:
+            answered.append(position)
+            is_answered = False
+    return [*system[:1], *answered[:2]]
 
 
 def _is_cap(value: JsonValue) -> bool:

@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from agentcore.families import CapParameter, ModelFamily
-from agentcore.providers.base import ProviderAdapter, Request, ToolStreaming
+from agentcore.providers.base import Capabilities, ProviderAdapter, Request, ToolStreaming
 
 __all__ = ["OpenRouter"]
 
@@ -17,6 +17,10 @@ class OpenRouter(ProviderAdapter):
     name = "openrouter"
     base_url = "https://openrouter.ai/api/v1"
     api_key_env = "OPENROUTER_API_KEY"
+    # On text parts only, four at most: openrouter.ai/docs/guides/best-practices/prompt-caching, a
+    # stored copy. Of tool messages the page says nothing: a breakpoint on their part was seen to
+    # work (NousResearch/hermes-agent#57845), one beside their content hangs the request (#2391).
+    capabilities = Capabilities(cache_breakpoints=True)
 
     @override
     def tool_streaming(self, family: ModelFamily) -> ToolStreaming:
