@@ -1,6 +1,6 @@
 """The tool loop for agents that write large files through gateways that drop connections."""
 
-from agentcore.agent import Agent, EventStream
+from agentcore.agent import Agent, EventStream, send_all
 from agentcore.classification import Classification, classify
 from agentcore.clocks import Clocks
 from agentcore.error_rules import ErrorRule
@@ -14,6 +14,7 @@ from agentcore.facts import (
     facts_of_report,
 )
 from agentcore.families import ModelFamily, family_of
+from agentcore.history import KeepUnder
 from agentcore.kinds import CutCause, ErrorKind, Strength
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message, Usage, dump_messages, load_messages
@@ -35,6 +36,7 @@ __all__ = [
     "ErrorKind",
     "ErrorRule",
     "EventStream",
+    "KeepUnder",
     "Limits",
     "Local",
     "Message",
@@ -59,5 +61,6 @@ __all__ = [
     "facts_of_report",
     "family_of",
     "load_messages",
+    "send_all",
     "tool",
 ]

@@ -22,9 +22,11 @@ import anyio
 
 from agentcore.client import Client
 from agentcore.clocks import Clocks
+from agentcore.draft_store import DraftStore
 from agentcore.endpoint import resolve_model
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
+from agentcore.history import KeepUnder
 from agentcore.messages import Message, SystemMessage, UserMessage, mend_surrogates
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
@@ -50,8 +52,11 @@ Listener: TypeAlias = Callable[[RunEvent], Awaitable[None] | None]
 """Gets every event of a run; sync or async."""
 
 
+HALF_THE_WINDOW = KeepUnder(share=0.5)
+
+
 def send_all(messages: tuple[Message, ...]) -> Sequence[Message]:
-    """The default history: every message."""
+    """A history: every message, whole."""
     return messages
 
 
@@ -94,7 +99,7 @@ class Agent:
         policy: Policy | None = None,
         clocks: Clocks | None = None,
         limits: Limits | None = None,
-        history: History = send_all,
+        history: History | KeepUnder = HALF_THE_WINDOW,
         allow_unconfined: Iterable[str] = (),
         transport: "httpx2.AsyncBaseTransport | None" = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -112,7 +117,9 @@ class Agent:
             policy: Attempts and waits of a turn.
             clocks: Limits on silence; None means the adapter's own.
             limits: When a run ends although the model would go on.
-            history: Decides which messages a request carries.
+            history: Decides which messages a request carries. The default replaces, past half of
+                the model's window, the oldest texts that are verified to be on disk by a line
+                each; `send_all` sends everything.
             allow_unconfined: Names of tools that may run although nothing confines them.
             transport: Takes the place of the network, for tests in process.
             sleep: Waits; tests give their own.
@@ -163,6 +170,7 @@ class Agent:
                 client=client,
                 chance=self._chance,
                 learned=self._learned,
+                store=DraftStore(checked_workspace(self.workspace)),
                 emit=emit,
             )
             return await run.to_the_end(self._opening(prompt, messages))

@@ -5,18 +5,29 @@ that was cut is never run: it is answered with guidance, rendered from what is k
 """
 
 import json
+import logging
 import posixpath
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import anyio
+import anyio.to_thread
+from pydantic import JsonValue
 
 from agentcore.arguments import parse_arguments
-from agentcore.drafts import CutCall, Kept
-from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
+from agentcore.draft_store import DraftError, DraftStore
+from agentcore.drafts import (
+    CutCall,
+    Draft,
+    Kept,
+    Unfinished,
+    overlap_lines,
+    split_lines,
+)
+from agentcore.events import DraftKept, GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.guidance import (
     CapGuidance,
     Guidance,
@@ -26,6 +37,7 @@ from agentcore.guidance import (
     render,
     suggest_lines,
 )
+from agentcore.history import has_stand_in
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import (
@@ -35,16 +47,27 @@ from agentcore.messages import (
     ToolMessage,
     mend_surrogates,
 )
-from agentcore.tools.base import InvalidArguments, Resume, Tool, ToolContext, ToolResult
+from agentcore.tools.base import (
+    Continuation,
+    CutDraft,
+    InvalidArguments,
+    Tool,
+    ToolContext,
+    ToolResult,
+)
 
-__all__ = ["Dispatched", "Dispatcher"]
+__all__ = ["Dispatched", "Dispatcher", "reason_of"]
 
 MAX_RESULT_BYTES: Final = 32_768
 NOTE_BYTES: Final = 64
 """Of them, for the note that something was left out."""
 HEAD_SHARE: Final = 0.4
 MAX_ERROR_BYTES: Final = 2_048
+MAX_SHOWN_CHARACTERS: Final = 120
+"""How much of a draft's last line guidance shows."""
 HINT: Final = "\nThe same call failed before with the same arguments: change them."
+
+_log = logging.getLogger("agentcore")
 
 HINT_AT: Final = 2
 REFUSE_AT: Final = 3
@@ -86,6 +109,7 @@ class Dispatcher:
 
     tools: Mapping[str, Tool]
     context: ToolContext
+    store: DraftStore
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(tool, arguments) → how often that very call failed."""
@@ -95,6 +119,10 @@ class Dispatcher:
     """(tool, target) → the smallest number of lines that did not get through."""
     _written: set[str] = field(default_factory=set)
     """Targets that this run has written: an append to one of them goes on with our own text."""
+    _continued: set[str] = field(default_factory=set)
+    """Targets that hold text of a cut call."""
+    _unfinished: dict[str, Unfinished] = field(default_factory=dict)
+    """Target or id of a parked draft → the cut text in it, while no whole call has followed."""
 
     async def dispatch(
         self, message: AssistantMessage, kept: Kept | None, record: AttemptRecord
@@ -112,6 +140,7 @@ class Dispatcher:
         touches = [self._touches(call) for call in message.tool_calls]
         stops: list[str] = []
         on_disk = ""
+        new_lines = 0
 
         async def answer(position: int, call: ToolCall) -> None:
             try:
@@ -132,8 +161,10 @@ class Dispatcher:
             if cut.call.name not in self.tools:
                 results[cut.call.id] = self._no_such_tool(cut.call)
                 continue
-            guidance = self._guidance(cut, kept.cause, record, stops)
+            continuation = await self.keep_text(cut, record)
+            guidance = self._guidance(cut, continuation, kept.cause, record, stops)
             on_disk = guidance.on_disk
+            new_lines += continuation.new_lines
             results[cut.call.id] = await self._guide(cut, guidance, record)
         return Dispatched(
             messages=tuple(
@@ -145,7 +176,7 @@ class Dispatcher:
                 )
                 for call in message.tool_calls
             ),
-            changed=any(result.changed for result in results.values()),
+            changed=new_lines > 0 or any(result.changed for result in results.values()),
             stop=stops[0] if stops else "",
             on_disk=on_disk,
         )
@@ -215,18 +246,37 @@ class Dispatcher:
             return self._no_such_tool(call)
         parsed = parse_arguments(call.arguments or "{}")
         fields: JsonObject = parsed.fields if parsed is not None else {}
+        if has_stand_in(str(fields.get(tool.draft, ""))):
+            return _error(
+                f"{tool.draft} has a line that says [left out: …]. Such a line stands in this "
+                "conversation for text that is on disk already; it is no text. Nothing was "
+                "written: send the text itself, or only the lines that follow."
+            )
         try:
+            draft = _resumed(self.store, tool, fields)
             arguments = tool.validate(fields)
-        except InvalidArguments as error:
+        except (InvalidArguments, DraftError) as error:
             return _error(str(error))
         try:
-            return await tool.run(arguments, replace(self.context, call_id=call.id))
+            result = await tool.run(arguments, self._context(call))
+            if draft is not None and not result.is_error:
+                self._done_with(draft)
+                self._continued.update(_values(call, tool.writes))
+            return result
         except (Exception, SystemExit) as error:  # whatever it raises, the run goes on
             return _error(f"{call.name} failed: {type(error).__name__}: {_text_of(error)}")
         except anyio.get_cancelled_exc_class():
             if anyio.get_current_task().has_pending_cancellation():
                 raise
             return _error(f"{call.name} was cancelled by itself.")
+
+    def _done_with(self, draft: Draft) -> None:
+        self._unfinished.pop(draft.id, None)
+        with suppress(DraftError, OSError):  # it stays then; the call has succeeded all the same
+            self.store.discard(draft.id)
+
+    def _context(self, call: ToolCall) -> ToolContext:
+        return replace(self.context, call_id=call.id, continued=frozenset(self._continued))
 
     def _no_such_tool(self, call: ToolCall) -> ToolResult:
         known = ", ".join(self.tools) or "none"
@@ -239,40 +289,168 @@ class Dispatcher:
             # The world is another one: what failed in the old one may work now.
             self._failures.clear()
         self._cuts.pop((call.name, ""), None)
-        for target in _values(call, tool.writes):
+        targets = _values(call, tool.writes)
+        for draft in self._parked(call.name, targets):
+            if _field(call, tool.draft).startswith(draft.text):
+                self._done_with(draft)  # all of it was sent again, and got through
+        for target in targets:
             self._cuts.pop((call.name, target), None)
+            self._unfinished.pop(target, None)
             if result.changed:
                 self._written.add(target)
 
     # --- cut calls --------------------------------------------------------------------------
 
-    def _guidance(
-        self, cut: CutCall, cause: CutCause, record: AttemptRecord, stops: list[str]
-    ) -> Guidance:
-        """The guidance for a cut call; counts the cut, and says so when it was one too many."""
+    @property
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """Cut texts of this run that no whole call has gone on from, oldest first."""
+        return tuple(self._unfinished.values())
+
+    async def keep_text(self, cut: CutCall, record: AttemptRecord) -> Continuation:
+        """Store what arrived of a cut call's large argument, and say how to go on."""
         tool = self.tools.get(cut.call.name)
         target = _target(cut, tool)
-        level = max(self._cuts[cut.call.name, target], self._cuts[cut.call.name, ""]) + 1
-        self._cuts[cut.call.name, target] = level
+        if has_stand_in(cut.text):
+            cut = replace(cut, text="")  # the model took a stand-in for its own words
+        kept = Continuation(on_disk="Nothing of it was stored.", next_call="")
+        draft: Draft | None = None
+        if tool is not None:
+            resumed = cut.fields.get("resume") if tool.takes_resume else None
+            said = None
+            if not resumed:
+                said = await self._on_cut(tool, cut, target)
+            if said is not None:
+                kept = said
+            elif cut.text:
+                kept, draft = await self._park(tool, cut, resumed)
+        if kept.new_lines:
+            place = draft.id if draft is not None else target
+            if draft is None and target:
+                self._written.add(target)
+                self._continued.add(target)
+            self._unfinished[place] = Unfinished(
+                tool=cut.call.name,
+                target=target,
+                draft_id=draft.id if draft is not None else "",
+                on_disk=kept.on_disk,
+            )
+            if self.emit is not None:
+                await self.emit(
+                    DraftKept(
+                        turn=record.turn,
+                        attempt=record.attempt,
+                        call_id=cut.call.id,
+                        name=cut.call.name,
+                        target=target,
+                        draft_id=draft.id if draft is not None else "",
+                        new_lines=kept.new_lines,
+                        new_bytes=len(cut.text.encode(errors="replace")),
+                    )
+                )
+        return kept
+
+    async def _on_cut(self, tool: Tool, cut: CutCall, target: str) -> Continuation | None:
+        given = CutDraft(fields=cut.fields, text=cut.text, ours=target in self._written)
+        try:
+            return await tool.run_on_cut(self._context(cut.call), given)
+        except Exception:  # a hook may raise anything; the text is parked then
+            _log.warning("the on_cut hook of %s raised", tool.name, exc_info=True)
+            return None
+
+    async def _park(
+        self, tool: Tool, cut: CutCall, resumed: JsonValue
+    ) -> tuple[Continuation, Draft | None]:
+        """Park a text in the workspace, after the draft that the call resumed if it did."""
+        try:
+            if (before := self._known(resumed)) is not None:
+                try:
+                    text = _text_after(before, cut.text, cut.fields.get("start_line"))
+                except InvalidArguments as error:
+                    return Continuation(on_disk=str(error), next_call=_next_call(before)), None
+                draft = await anyio.to_thread.run_sync(self.store.extend, before.id, text)
+                new_lines = draft.lines - before.lines
+            elif (begun := self._begun_anew(tool, cut)) is not None:
+                # The same text once more: only what it goes beyond the kept one is new.
+                text = cut.text[len(begun.text) :]
+                draft = await anyio.to_thread.run_sync(self.store.extend, begun.id, text)
+                new_lines = draft.lines - begun.lines
+            else:
+                draft = await anyio.to_thread.run_sync(
+                    lambda: self.store.park(
+                        tool=tool.name, argument=tool.draft, fields=cut.fields, text=cut.text
+                    )
+                )
+                new_lines = draft.lines
+        except (OSError, DraftError) as error:
+            said = f"Nothing of it could be kept ({_text_of(error)})."
+            return Continuation(on_disk=said, next_call=""), None
+        return (
+            Continuation(
+                on_disk=f"{draft.lines} lines of it are kept as draft {draft.id}, and are in no "
+                f"file yet. The last of them is: {_shown(draft.text)}",
+                next_call=_next_call(draft),
+                new_lines=new_lines,
+            ),
+            draft,
+        )
+
+    def _known(self, draft_id: JsonValue) -> Draft | None:
+        """The draft of this id; None where a model made one up: its text is parked anew."""
+        try:
+            return self.store.read(draft_id) if isinstance(draft_id, str) else None
+        except DraftError:
+            return None
+
+    def _begun_anew(self, tool: Tool, cut: CutCall) -> Draft | None:
+        """The draft of this run that holds the beginning, or all, of a cut text."""
+        for draft in self._parked(tool.name, {_target(cut, tool)}):
+            if draft.text.startswith(cut.text) or cut.text.startswith(draft.text):
+                return draft
+        return None
+
+    def _parked(self, tool: str, targets: Collection[str]) -> Iterator[Draft]:
+        """Drafts of this run that were to go to one of these targets."""
+        for one in tuple(self._unfinished.values()):
+            if one.draft_id and one.tool == tool and one.target in targets:
+                with suppress(DraftError):  # somebody discarded it
+                    yield self.store.read(one.draft_id)
+
+    def _guidance(
+        self,
+        cut: CutCall,
+        kept: Continuation,
+        cause: CutCause,
+        record: AttemptRecord,
+        stops: list[str],
+    ) -> Guidance:
+        """The guidance for a cut call; counts the cut, and says so when it was one too many."""
+        target = _target(cut, self.tools.get(cut.call.name))
+        key = (cut.call.name, target)
+        level = max(self._cuts[key], self._cuts[cut.call.name, ""]) + 1
+        if kept.new_lines:
+            # What got through is progress: the count begins anew.
+            level = 1
+            self._cuts.pop((cut.call.name, ""), None)
+        self._cuts[key] = level
         lines = cut.received_lines
         if cut.received_bytes:
-            lines = min(lines, self._smallest_cut.get((cut.call.name, target), lines))
-            self._smallest_cut[cut.call.name, target] = lines
+            lines = min(lines, self._smallest_cut.get(key, lines))
+            self._smallest_cut[key] = lines
         kind = _guidance_for(cause, cut)
         if level > kind.max_in_a_row:
             stops.append(
-                f"{level} cuts in a row in {cut.call.name}, and nothing of its text got through"
+                f"{level} cuts in a row in {cut.call.name}: nothing further of its text got through"
             )
-        resume = self._resume(cut, tool, target)
         return kind(
             tool=cut.call.name,
             target=json.dumps(target, ensure_ascii=False) if target else "",
-            reason=_reason(cause, record),
-            on_disk=resume.on_disk,
+            reason=reason_of(cause, record),
+            on_disk=kept.on_disk,
             level=level,
-            next_call=resume.next_call,
+            next_call=kept.next_call,
             section_lines=suggest_lines(lines),
             received_lines=cut.received_lines,
+            kept_lines=kept.new_lines,
             output_limit=record.output_limit or 0,
             code_tool="execute_code" if "execute_code" in self.tools else "",
         )
@@ -287,21 +465,69 @@ class Dispatcher:
                     call_id=cut.call.id,
                     name=cut.call.name,
                     template=guidance.template,
-                    dropped_bytes=cut.received_bytes,
+                    dropped_bytes=cut.dropped_bytes,
                     text=text,
                 )
             )
         return ToolResult(content=text, is_error=True)
 
-    def _resume(self, cut: CutCall, tool: Tool | None, target: str) -> Resume:
-        resume: Resume | None = None
-        if tool is not None and tool.resume_hook is not None:
-            # A hook may raise anything; guidance is worth giving without it.
-            with suppress(Exception):
-                resume = tool.resume_hook(self.context, cut.fields, target in self._written)
-        if resume is not None:
-            return resume
-        return Resume(on_disk="Nothing of it was stored.", next_call="")
+
+def _resumed(store: DraftStore, tool: Tool, fields: JsonObject) -> Draft | None:
+    """The draft that a call goes on from; its text is put before the call's, in `fields`.
+
+    Raises:
+        DraftError: There is no such draft.
+        InvalidArguments: The call's text does not begin where the draft ends.
+    """
+    if not tool.takes_resume:
+        return None
+    resume = fields.pop("resume", None)
+    start_line = fields.get("start_line")
+    if resume or "start_line" not in tool.own_parameters:
+        fields.pop("start_line", None)
+    text = fields.get(tool.draft)
+    if not isinstance(resume, str) or not resume or not isinstance(text, str):
+        return None
+    draft = store.read(resume)
+    fields[tool.draft] = draft.text + _text_after(draft, text, start_line)
+    return draft
+
+
+def _text_after(draft: Draft, text: str, start_line: JsonValue) -> str:
+    """What of a text is new after a draft.
+
+    Raises:
+        InvalidArguments: It is meant for another place.
+    """
+    lines = split_lines(draft.text)
+    if isinstance(start_line, int) and start_line != len(lines) + 1:
+        there = lines[max(start_line, 1) - 1 :]
+        fresh = split_lines(text)
+        if not there or fresh[: len(there)] != there[: len(fresh)]:
+            raise InvalidArguments(
+                f"Draft {draft.id} has {len(lines)} lines, so its text goes on at line "
+                f"{len(lines) + 1}, not at {start_line}. Nothing was written. Its last line is: "
+                f"{_shown(draft.text)}"
+            )
+        return "".join(fresh[len(there) :])
+    repeated = overlap_lines(draft.text, text)
+    return "".join(split_lines(text)[repeated:])
+
+
+def _next_call(draft: Draft) -> str:
+    """The arguments of the call that goes on from a parked draft, ready to copy."""
+    known = {
+        name: value
+        for name, value in draft.fields.items()
+        if name not in ("resume", "start_line") and value is not None
+    }
+    given = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in known.items()]
+    return ", ".join([*given, f'resume="{draft.id}"', f"start_line={draft.lines + 1}"])
+
+
+def _shown(text: str) -> str:
+    last = split_lines(text)[-1].rstrip("\r\n") if text else ""
+    return last if len(last) <= MAX_SHOWN_CHARACTERS else "…" + last[-MAX_SHOWN_CHARACTERS:]
 
 
 def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:
@@ -313,12 +539,15 @@ def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:
     return SectionsGuidance if cut.received_bytes else SilenceGuidance
 
 
-def _reason(cause: CutCause, record: AttemptRecord) -> str:
+def reason_of(cause: CutCause, record: AttemptRecord) -> str:
+    """What happened, in a few words that complete "Your call was cut: …"."""
     match cause:
         case CutCause.DROPPED:
             return f"the connection was lost after {record.seconds:.0f} s"
         case CutCause.STALLED | CutCause.SILENT:
             return f"the connection went silent and was given up after {record.seconds:.0f} s"
+        case CutCause.CAPPED:
+            return f"it reached the output cap of {record.output_limit} tokens"
         case _:
             return f"the answer ended early, after {record.seconds:.0f} s"
 
@@ -336,6 +565,13 @@ def _values(call: ToolCall, parameter: str) -> set[str]:
     value = parsed.fields.get(parameter) if parsed is not None else None
     names = value if isinstance(value, list) else [value]
     return {posixpath.normpath(name) for name in names if isinstance(name, str)}
+
+
+def _field(call: ToolCall, parameter: str) -> str:
+    """A text among the arguments of a call; empty when it is none."""
+    parsed = parse_arguments(call.arguments)
+    value = parsed.fields.get(parameter) if parsed is not None else None
+    return value if isinstance(value, str) else ""
 
 
 def _text_of(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
     AgentCoreError
     ├── ConfigurationError (ValueError)   bad input, found before any request
+    │   ├── draft_store.DraftError        a draft that is not there or cannot be read
     │   └── testing.RecordingError        a recording that cannot be read or written
     └── RunError                          a run that cannot go on; carries all that was reached
 
@@ -9,7 +10,7 @@ A failed tool call is no exception: it is a result that the model reads.
 """
 
 from agentcore.kinds import ErrorKind
-from agentcore.ledger import AttemptRecord
+from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.messages import Message
 from agentcore.verdict import Partial
 
@@ -35,6 +36,7 @@ class RunError(AgentCoreError):
         attempts: tuple[AttemptRecord, ...],
         messages: tuple[Message, ...],
         partial: Partial | None = None,
+        drafts: tuple[Unfinished, ...] = (),
     ) -> None:
         super().__init__(text)
         self.kind = kind
@@ -45,3 +47,5 @@ class RunError(AgentCoreError):
         """The conversation so far: valid to go on from with `Agent.run(messages=…)`."""
         self.partial = partial
         """What arrived of the answer that was cut, if anything did."""
+        self.drafts = drafts
+        """Texts that were cut, and where what arrived of them is kept."""

@@ -8,13 +8,15 @@ drop what a dead attempt showed.
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from agentcore.ledger import AttemptRecord
+from agentcore.ledger import AttemptRecord, Draft
 from agentcore.messages import AssistantMessage, JsonObject, Usage
 
 __all__ = [
     "AttemptCut",
     "AttemptStarted",
     "Done",
+    "DraftKept",
+    "DraftsFound",
     "FinishReason",
     "GuidanceGiven",
     "InStreamError",
@@ -27,6 +29,7 @@ __all__ = [
     "RunEvent",
     "StreamEvent",
     "TextDelta",
+    "TextKept",
     "TextReceived",
     "ToolArgumentsReceived",
     "ToolCallDelta",
@@ -200,6 +203,36 @@ class WaitStarted(_RunEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DraftsFound(_RunEvent):
+    """The first event of a run whose workspace holds texts that earlier runs left unfinished."""
+
+    drafts: tuple[Draft, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftKept(_RunEvent):
+    """What arrived of a cut call's large text is stored, and the model goes on from it."""
+
+    call_id: str
+    name: str
+    target: str
+    """What the call named to write to; empty where that had not come."""
+    draft_id: str
+    """The parked draft; empty: the text stands in the target."""
+    new_lines: int
+    """Whole lines that were not there before."""
+    new_bytes: int
+    """UTF-8 bytes of whole lines that arrived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextKept(_RunEvent):
+    """A text answer was cut; what arrived is kept, and the model is asked to go on."""
+
+    kept_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuidanceGiven(_RunEvent):
     """A cut call was answered with guidance for the model; it was not run."""
 
@@ -248,6 +281,9 @@ RunEvent: TypeAlias = (
     | AttemptCut
     | OutputDiscarded
     | WaitStarted
+    | DraftsFound
+    | DraftKept
+    | TextKept
     | GuidanceGiven
     | ToolStarted
     | ToolFinished

@@ -22,6 +22,7 @@ __all__ = [
     "SectionsGuidance",
     "SilenceGuidance",
     "StoppedText",
+    "TextGuidance",
     "render",
     "suggest_lines",
 ]
@@ -54,6 +55,8 @@ class _CutGuidance:
     """How many lines the next call may hold."""
     received_lines: int
     """About how many lines of the cut call had arrived."""
+    kept_lines: int
+    """How many of them are stored and were not there before."""
     output_limit: int
     """The cap in tokens that the request carried; 0 for none."""
     code_tool: str
@@ -91,6 +94,17 @@ class MalformedGuidance(_CutGuidance):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextGuidance:
+    """A text answer was cut: go on after what is kept."""
+
+    template: ClassVar[str] = "text"
+    reason: str
+    kept_bytes: int
+    last_line: str
+    """The end of what is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedText:
     """For the person, when a run stops."""
 
@@ -118,7 +132,7 @@ class StoppedText:
 Guidance: TypeAlias = SectionsGuidance | CapGuidance | SilenceGuidance | MalformedGuidance
 
 
-def render(variables: Guidance | StoppedText) -> str:
+def render(variables: Guidance | StoppedText | TextGuidance) -> str:
     """The text of a situation."""
     template = _environment().get_template(variables.template + TEMPLATE_SUFFIX)
     values = {field.name: getattr(variables, field.name) for field in fields(variables)}

@@ -15,7 +15,8 @@ from agentcore.attempt import Attempt, Emit
 from agentcore.classification import classify
 from agentcore.client import Client
 from agentcore.clocks import Clocks, Silence
-from agentcore.drafts import Kept, keep
+from agentcore.draft_store import DraftStore, LiveDraft
+from agentcore.drafts import Kept, is_worth_keeping, keep
 from agentcore.events import (
     AttemptCut,
     AttemptStarted,
@@ -76,8 +77,13 @@ class Turn:
     """None when nobody listens: no event is built then."""
     draft_arguments: Mapping[str, str] = field(default_factory=dict)
     no_argument_tools: frozenset[str] = frozenset()
+    store: DraftStore | None = None
+    """Where what arrives is written while it arrives; None for nowhere."""
+    ids_in_use: frozenset[str] = frozenset()
+    """Ids of the calls in the whole conversation: strict endpoints refuse one twice."""
     attempt: int = 0
     """The number of the attempt under way, or of the last one."""
+    _live: LiveDraft | None = None
 
     async def run(self) -> TurnOutcome:
         """Attempts until the answer is whole, something is kept, or nothing more can be done."""
@@ -89,7 +95,7 @@ class Turn:
             self.attempt += 1
             attempt_started = anyio.current_time()
             attempt = await self._send()
-            partial = attempt.accumulator.partial(self.chance.new_id, self._ids_in_use())
+            partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
             verdict = attempt.judge(partial, self._may_be_empty(partial))
             now = anyio.current_time()
             record = self._record(attempt, partial, waited=waited, seconds=now - attempt_started)
@@ -129,6 +135,7 @@ class Turn:
     # --- one attempt ------------------------------------------------------------------------
 
     async def _send(self) -> Attempt:
+        self.settle()
         key = self.key()
         wire = self.adapter.encode(self.request)
         limit = wire.output_limit
@@ -144,6 +151,8 @@ class Turn:
                 tool_streaming=wire.tool_streaming,
             )
         )
+        if self.store is not None:
+            self._live = self.store.live(self.draft_arguments)
         attempt = Attempt(
             turn=self.number,
             number=self.attempt,
@@ -160,9 +169,22 @@ class Turn:
                 cumulative_arguments=self.adapter.capabilities.cumulative_arguments
             ),
             emit=self.emit,
+            live=self._live,
         )
         await attempt.send(self.client, self.clocks)
         return attempt
+
+    def settle(self) -> None:
+        """What arrived has been dealt with: the file of the attempt under way goes."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+
+    def leave(self) -> None:
+        """The run ends in the middle: the file stays, for the next run to find."""
+        if self._live is not None:
+            self._live.leave()
+            self._live = None
 
     # --- judging ----------------------------------------------------------------------------
 
@@ -184,6 +206,7 @@ class Turn:
             added_fields=attempt.wire.added_fields,
             output_limit=attempt.wire.output_limit.tokens,
             tool_streaming=attempt.wire.tool_streaming,
+            is_worth_keeping=is_worth_keeping(partial, self.draft_arguments),
         )
 
     def _may_be_empty(self, partial: Partial) -> frozenset[str]:
@@ -194,14 +217,6 @@ class Turn:
     def _kept(self, failure: Failure) -> Kept:
         assert failure.cause is not None, "only an answer that began is kept"
         return keep(failure.partial, failure.cause, draft_arguments=self.draft_arguments)
-
-    def _ids_in_use(self) -> frozenset[str]:
-        return frozenset(
-            call.id
-            for message in self.request.messages
-            if message.role == "assistant"
-            for call in message.tool_calls
-        )
 
     # --- telling ----------------------------------------------------------------------------
 
@@ -235,9 +250,7 @@ class Turn:
     ) -> None:
         """Write the failed attempt into the ledger and tell the listener."""
         facts, classification = failure.facts, failure.classification
-        discarded = failure.partial.size_bytes
-        if kept is not None:
-            discarded = sum(cut.received_bytes for cut in kept.cut_calls)
+        discarded = kept.dropped_bytes if kept is not None else failure.partial.size_bytes
         record = replace(
             record,
             outcome="refused" if failure.cause is None else "cut",

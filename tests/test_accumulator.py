@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore.accumulator import Accumulator, CallProgress, News
+from agentcore.accumulator import Accumulator, CallProgress, News, Unsaved, UnsavedCall
 from agentcore.arguments import Arguments, parse_arguments
 from agentcore.events import (
     Done,
@@ -16,6 +16,7 @@ from agentcore.events import (
     ReasoningDelta,
     ReasoningDetail,
     ResponseInfo,
+    StreamEvent,
     TextDelta,
     ToolCallDelta,
     UsageReport,
@@ -816,3 +817,76 @@ def test_a_nameless_call_beside_a_named_one_is_not_lost_in_silence() -> None:
     assert isinstance(verdict, Cut)
     assert verdict.cause is CutCause.MALFORMED
     assert [named.name for named in partial.calls] == ["f"]
+
+
+def unsaved_call(fragment: str) -> UnsavedCall:
+    return UnsavedCall(position=0, id="a", name="f", fragment=fragment, anew=False)
+
+
+def test_what_is_not_saved_is_given_once_and_apart_from_the_news() -> None:
+    accumulator = Accumulator()
+    assert accumulator.unsaved() is None
+
+    accumulator.feed(TextDelta("x"))
+    accumulator.feed(D(0, "", "", '{"x').event)
+    accumulator.news()
+    assert accumulator.unsaved_size == 4
+    nameless = replace(unsaved_call('{"x'), id="", name="")
+    assert accumulator.unsaved() == Unsaved(restarted=False, text="x", calls=(nameless,))
+    assert accumulator.unsaved() is None
+    assert accumulator.unsaved_size == 0
+
+    accumulator.feed(D(0, "a", "f", "").event)
+    assert accumulator.unsaved() == Unsaved(restarted=False, text="", calls=(unsaved_call(""),))
+    accumulator.feed(D(0, "", "", '": 1').event)
+    accumulator.feed(D(1, "b", "g", "{").event)
+    beside = UnsavedCall(position=1, id="b", name="g", fragment="{", anew=False)
+    calls = (unsaved_call('": 1'), beside)
+    assert accumulator.unsaved() == Unsaved(restarted=False, text="", calls=calls)
+
+    accumulator.feed(MessageRestart())
+    accumulator.feed(MessageRestart())
+    assert accumulator.unsaved() == Unsaved(restarted=True, text="", calls=())
+    accumulator.feed(MessageRestart())
+    assert accumulator.unsaved() is None
+
+
+def test_of_arguments_that_are_repeated_only_the_new_ones_are_not_saved() -> None:
+    accumulator = Accumulator(cumulative_arguments=True)
+    given = []
+    for arguments in ('{"x": ', '{"x": 1', '{"x": 12', '{"y"', '{"y": 2'):
+        accumulator.feed(D(0, "a", "f", arguments).event)
+        size = accumulator.unsaved_size
+        unsaved = accumulator.unsaved()
+        assert unsaved is not None
+        assert [len(call.fragment) for call in unsaved.calls] == [size]
+        given += [(call.fragment, call.anew) for call in unsaved.calls]
+    assert given == [('{"x": ', False), ("1", False), ("2", False), ('{"y"', True), (": 2", False)]
+
+
+@given(answers(), st.integers(1, 20), st.booleans(), st.data())
+def test_what_was_saved_bit_by_bit_is_all_that_came(
+    answer: Answer, piece: int, cumulative: bool, data: st.DataObject
+) -> None:
+    accumulator = Accumulator(cumulative_arguments=cumulative)
+    events: list[StreamEvent] = [TextDelta(letter) for letter in answer.text]
+    for index, call in enumerate(answer.calls):
+        ends = range(piece, len(call.arguments) + piece, piece)
+        starts = [0 if cumulative else end - piece for end in ends]
+        events += [
+            D(index, call.id, call.name, call.arguments[start:end]).event
+            for start, end in zip(starts, ends, strict=True)
+        ]
+    text, calls = "", dict.fromkeys(range(len(answer.calls)), "")
+    for event in [*events, Done()]:
+        accumulator.feed(event)
+        if isinstance(event, Done) or data.draw(st.booleans()):
+            size = accumulator.unsaved_size
+            unsaved = accumulator.unsaved()
+            if unsaved is not None:
+                text += unsaved.text
+                for part in unsaved.calls:
+                    calls[part.position] += part.fragment
+                assert size == len(unsaved.text) + sum(len(part.fragment) for part in unsaved.calls)
+    assert text == answer.text
+    assert list(calls.values()) == [call.arguments for call in answer.calls]

@@ -1,7 +1,7 @@
 """Every call gets one result, in call order; what was cut is never run, and guidance answers it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from agentcore.dispatch import (
     Dispatched,
     Dispatcher,
 )
+from agentcore.draft_store import DraftStore
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, ToolCall, ToolMessage
 from agentcore.tools import (
-    Resume,
+    Continuation,
+    CutDraft,
     Tool,
     ToolContext,
     ToolResult,
@@ -99,6 +101,7 @@ def desk(*tools: Tool, workspace: Path = Path("/nowhere")) -> Desk:
     dispatcher = Dispatcher(
         tools={each.name: each for each in tools},
         context=ToolContext(workspace=workspace),
+        store=DraftStore(workspace),
         emit=emit,
     )
     return Desk(dispatcher=dispatcher, events=events)
@@ -115,9 +118,14 @@ def cut(name: str, raw: str, cause: CutCause = CutCause.DROPPED) -> Kept:
     return keep(partial, cause, draft_arguments={"write_file": "content"})
 
 
-def begun(path: str, lines: int) -> str:
+def begun(path: str, lines: int, mode: str = "overwrite") -> str:
     """Arguments of `write_file`, cut in the text after so many lines."""
-    return json.dumps({"path": path, "mode": "overwrite", "content": "line\n" * lines})[:-2]
+    return json.dumps({"path": path, "mode": mode, "content": "line\n" * lines})[:-2]
+
+
+def barren(path: str, lines: int) -> str:
+    """The same with a mistake before the text: none of it can be read."""
+    return begun(path, lines).replace('"content"', "content")
 
 
 # --- one result for every call --------------------------------------------------------------
@@ -288,11 +296,14 @@ async def test_a_change_is_reported() -> None:
 
 
 async def test_a_listener_is_not_needed() -> None:
-    dispatcher = Dispatcher(tools={"echo": echo}, context=ToolContext(workspace=Path("/nowhere")))
+    nowhere = Path("/nowhere")
+    dispatcher = Dispatcher(
+        tools={"echo": echo}, context=ToolContext(workspace=nowhere), store=DraftStore(nowhere)
+    )
     kept = keep(
         Partial(calls=(call("echo", text="a"), ToolCall(id="c", name="echo", arguments='{"te'))),
         CutCause.ENDED,
-        draft_arguments={},
+        draft_arguments={"echo": "text"},
     )
 
     dispatched = await dispatcher.dispatch(kept.message, kept, RECORD)
@@ -338,12 +349,17 @@ async def test_every_call_gets_exactly_one_result_in_call_order(kinds: list[str]
         for position, kind in enumerate(kinds)
     )
     cut_calls = tuple(
-        CutCall(call=each, fields={"path": "a"}, received_bytes=9, received_lines=0)
+        CutCall(
+            call=each, fields={"path": "a"}, received_bytes=9, received_lines=0, dropped_bytes=9
+        )
         for each, kind in zip(calls, kinds, strict=True)
         if kind == "cut"
     )
     kept = Kept(
-        message=AssistantMessage(tool_calls=calls), cut_calls=cut_calls, cause=CutCause.DROPPED
+        message=AssistantMessage(tool_calls=calls),
+        cut_calls=cut_calls,
+        dropped_bytes=0,
+        cause=CutCause.DROPPED,
     )
     with anyio.fail_after(5):
         dispatched = await desk(echo, explode, decline, jot, look, solo).dispatch(kept=kept)
@@ -538,18 +554,20 @@ async def test_a_cut_call_is_not_run_and_its_siblings_are(tmp_path: Path) -> Non
     partial = Partial(
         calls=(
             call("write_file", path="a.md", mode="create", content="1\n2\n"),
-            ToolCall(id="cut", name="write_file", arguments=begun("a.md", 300)),
+            ToolCall(id="cut", name="write_file", arguments=begun("a.md", 300, "append")),
         )
     )
     kept = keep(partial, CutCause.DROPPED, draft_arguments={"write_file": "content"})
 
     dispatched = await desk(write_file, workspace=tmp_path).dispatch(kept=kept)
 
-    assert (tmp_path / "a.md").read_text() == "1\n2\n"
+    # What arrived of it goes after what the sibling has written: the file is ours by then.
+    assert (tmp_path / "a.md").read_text() == "1\n2\n" + "line\n" * 300
     assert dispatched.changed
-    # It tells what is on disk after the sibling has run, and calls that ours.
-    assert dispatched.on_disk == '"a.md" has 2 lines on disk; they are safe.'
-    assert 'path="a.md", mode="append", start_line=3 and at most 150 lines' in (
+    assert dispatched.on_disk == (
+        '"a.md" has 302 lines on disk; they are safe. The last of them is: line'
+    )
+    assert 'path="a.md", mode="append", start_line=303 and at most 150 lines' in (
         dispatched.messages[1].content
     )
 
@@ -583,7 +601,7 @@ async def test_the_cause_picks_the_guidance(
     here = desk(write_file, workspace=tmp_path)
     dispatched = await here.cut("write_file", raw, cause)
 
-    (event,) = here.events
+    event = here.events[-1]
     assert isinstance(event, GuidanceGiven)
     assert event.template == template
     assert told in dispatched.messages[0].content
@@ -592,7 +610,7 @@ async def test_the_cause_picks_the_guidance(
 @pytest.mark.parametrize("offered", [True, False])
 async def test_a_program_is_proposed_when_it_is_on_offer(tmp_path: Path, offered: bool) -> None:
     here = desk(write_file, *([execute_code] if offered else []), workspace=tmp_path)
-    dispatched = await here.cut("write_file", begun("a.md", 9))
+    dispatched = await here.cut("write_file", '{"path": "a.md", "content": "one li')
 
     assert ("execute_code" in dispatched.messages[0].content) is offered
 
@@ -621,7 +639,7 @@ ESCALATIONS: list[tuple[CutCause, str, tuple[str, ...], str]] = [
     ),
     (
         CutCause.MALFORMED,
-        begun("a.md", 300),
+        barren("a.md", 300),
         ("escape the text",) * 3,
         "It is time number 4 in a row: the run ends here.",
     ),
@@ -641,6 +659,12 @@ async def test_cuts_in_a_row_escalate_and_then_stop(
     tmp_path: Path, cause: CutCause, raw: str, steps: tuple[str, ...], end: str
 ) -> None:
     here = desk(write_file, workspace=tmp_path)
+    count = len(steps)
+    if raw.startswith(begun("a.md", 300)):
+        # What is kept is progress; the cuts at the same place that follow are counted with it.
+        progress = await here.cut("write_file", raw, cause)
+        assert "What arrived is kept: 300 new lines" in progress.messages[0].content
+        steps = steps[1:]
     for step in steps:
         dispatched = await here.cut("write_file", raw, cause)
         assert step in dispatched.messages[0].content
@@ -650,7 +674,7 @@ async def test_cuts_in_a_row_escalate_and_then_stop(
     dispatched = await here.cut("write_file", raw, cause)
 
     assert dispatched.stop == (
-        f"{len(steps) + 1} cuts in a row in write_file, and nothing of its text got through"
+        f"{count + 1} cuts in a row in write_file: nothing further of its text got through"
     )
     (message,) = dispatched.messages
     assert end in message.content
@@ -659,7 +683,7 @@ async def test_cuts_in_a_row_escalate_and_then_stop(
 async def test_a_cut_before_the_name_counts_with_those_after(tmp_path: Path) -> None:
     here = desk(write_file, workspace=tmp_path)
     await here.cut("write_file", '{"pa')
-    dispatched = await here.cut("write_file", begun("a.md", 300))
+    dispatched = await here.cut("write_file", '{"path": "a.md", "content": "li')
 
     assert "second cut in a row" in dispatched.messages[0].content
 
@@ -674,28 +698,34 @@ async def test_other_targets_count_apart(tmp_path: Path) -> None:
 
 async def test_other_spellings_of_a_target_count_together(tmp_path: Path) -> None:
     here = desk(write_file, workspace=tmp_path)
-    await here.cut("write_file", begun("a.md", 300))
-    dispatched = await here.cut("write_file", begun("./a.md", 300))
+    await here.cut("write_file", begun("a.md", 0))
+    dispatched = await here.cut("write_file", begun("./a.md", 0))
 
     assert "second cut in a row" in dispatched.messages[0].content
 
 
 async def test_a_write_that_succeeds_ends_the_row(tmp_path: Path) -> None:
     here = desk(write_file, workspace=tmp_path)
-    for start_line in (1, 2, 3, 4, 5):
+    await here.cut("write_file", begun("a.md", 300))
+    for start_line in (301, 302, 303, 304, 305):
         cut_once = await here.cut("write_file", begun("a.md", 300))
-        assert "then append the rest" in cut_once.messages[0].content
+        assert "cut in a row: the run ends" not in cut_once.messages[0].content
+        assert cut_once.stop == ""
         section = call(
-            "write_file", path="a.md", mode="append", start_line=start_line, content="line\n"
+            "write_file",
+            path="a.md",
+            mode="append",
+            start_line=start_line,
+            content=f"line {start_line}\n",
         )
         assert (await here.dispatch(section)).changed
 
 
 async def test_a_write_to_another_path_does_not_end_the_row(tmp_path: Path) -> None:
     here = desk(write_file, workspace=tmp_path)
-    await here.cut("write_file", begun("a.md", 300))
+    await here.cut("write_file", begun("a.md", 0))
     await here.dispatch(call("write_file", path="b.md", mode="create", content="x"))
-    dispatched = await here.cut("write_file", begun("a.md", 300))
+    dispatched = await here.cut("write_file", begun("a.md", 0))
 
     assert "second cut in a row" in dispatched.messages[0].content
 
@@ -762,10 +792,15 @@ async def test_a_path_that_names_no_file_is_told_without_a_next_call(
     (tmp_path / "docs").mkdir()
     (tmp_path / "loop").symlink_to("loop")
 
-    dispatched = await desk(write_file, workspace=tmp_path).cut("write_file", begun(path, 300))
+    here = desk(write_file, workspace=tmp_path)
+    without_text = await here.cut("write_file", begun(path, 0))
+    with_text = await here.cut("write_file", begun(path, 300))
 
-    assert dispatched.on_disk == "Nothing of it was stored."
-    assert SHORTER.format("write_file") in dispatched.messages[0].content
+    assert without_text.on_disk == "Nothing of it was stored."
+    assert SHORTER.format("write_file") in without_text.messages[0].content
+    (draft,) = DraftStore(tmp_path).all()
+    assert draft.text == "line\n" * 300
+    assert with_text.on_disk.startswith(f"300 lines of it are kept as draft {draft.id},")
 
 
 async def test_a_tool_of_the_users_own_tells_how_to_go_on() -> None:
@@ -773,9 +808,11 @@ async def test_a_tool_of_the_users_own_tells_how_to_go_on() -> None:
     def store(key: str, value: str) -> ToolResult:
         return ToolResult(content="stored", changed=True)
 
-    @store.resume
-    def go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) -> Resume | None:
-        return Resume(on_disk=f"Stored by us: {ours}.", next_call=f"key={fields['key']}")
+    @store.on_cut
+    def go_on(context: ToolContext, cut: CutDraft) -> Continuation | None:
+        return Continuation(
+            on_disk=f"Stored by us: {cut.ours}.", next_call=f"key={cut.fields['key']}"
+        )
 
     here = desk(store)
     before = await here.cut("store", '{"key": "k", "value": "te')
@@ -799,7 +836,12 @@ async def test_every_cut_call_is_answered_and_the_last_is_reported(tmp_path: Pat
     dispatched = await desk(write_file, workspace=tmp_path).dispatch(kept=kept)
 
     assert [message.tool_call_id for message in dispatched.messages] == ["1", "2"]
-    assert dispatched.on_disk.startswith('"b.md" still holds')
+    assert (tmp_path / "a.md").read_text() == "line\n" * 100
+    # The file of somebody else is left alone.
+    assert (tmp_path / "b.md").read_text() == "1\n"
+    (draft,) = DraftStore(tmp_path).all()
+    assert draft.fields == {"path": "b.md", "mode": "overwrite"}
+    assert dispatched.on_disk.startswith(f"100 lines of it are kept as draft {draft.id}")
 
 
 # --- the same failing call ------------------------------------------------------------------
@@ -957,6 +999,7 @@ async def test_a_write_makes_what_failed_before_worth_trying_again(tmp_path: Pat
     dispatcher = Dispatcher(
         tools={"read_file": read_file, "write_file": write_file},
         context=ToolContext(workspace=tmp_path),
+        store=DraftStore(tmp_path),
     )
     said: list[str] = []
     for call in (read, read, write, read):

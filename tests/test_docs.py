@@ -47,7 +47,7 @@ def test_a_block_runs(
                 options["transport"] = offline()
             super().__init__(*args, **options)
 
-    if page.name == "testing.md":
+    if page.name in ("drafts.md", "testing.md"):
         run_as_tests(block, tmp_path)
         return
     monkeypatch.chdir(tmp_path)
@@ -58,7 +58,7 @@ def test_a_block_runs(
 
 
 def run_as_tests(block: str, folder: Path) -> None:
-    """The blocks of that page are files of tests; the plugin is found by its entry point."""
+    """The blocks of such a page are files of tests; the plugin is found by its entry point."""
     (folder / "test_block.py").write_text(block)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_block.py"]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

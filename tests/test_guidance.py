@@ -19,6 +19,7 @@ from agentcore.guidance import (
     SectionsGuidance,
     SilenceGuidance,
     StoppedText,
+    TextGuidance,
     render,
     suggest_lines,
 )
@@ -43,6 +44,7 @@ def cut(kind: type[Guidance], **values: Any) -> Guidance:
         "next_call": NEXT_CALLS[1],
         "section_lines": 400,
         "received_lines": 900,
+        "kept_lines": 0,
         "output_limit": 32_000,
         "code_tool": "execute_code",
     }
@@ -55,7 +57,7 @@ def stopped(**values: Any) -> StoppedText:
         "base_url": "https://openrouter.ai/api/v1",
         "model": "anthropic/claude-opus-4.6",
         "kind": "connection",
-        "reason": "4 cuts in a row in write_file, and nothing of its text got through",
+        "reason": "4 cuts in a row in write_file: nothing further of its text got through",
         "message": "Network connection lost.",
         "rule": "network-connection-lost",
         "attempts": 4,
@@ -83,7 +85,7 @@ def test_guidance_reads_as_a_whole() -> None:
 
 def test_the_text_for_a_person_reads_as_a_whole() -> None:
     assert render(stopped()) == (
-        "The run stopped: 4 cuts in a row in write_file, and nothing of its text got through.\n"
+        "The run stopped: 4 cuts in a row in write_file: nothing further of its text got through.\n"
         "Last failure: connection — Network connection lost. (openrouter at "
         "https://openrouter.ai/api/v1, anthropic/claude-opus-4.6; rule network-connection-lost; "
         "4 requests in all).\n"
@@ -106,9 +108,49 @@ def test_what_is_empty_is_left_out_of_the_text_for_a_person() -> None:
 
 def test_without_a_failure_none_is_told() -> None:
     assert render(stopped(kind="", message="", tool="", on_disk="", received="")).splitlines() == [
-        "The run stopped: 4 cuts in a row in write_file, and nothing of its text got through.",
+        "The run stopped: 4 cuts in a row in write_file: nothing further of its text got through.",
         "What you can do: Try another provider.",
     ]
+
+
+def test_guidance_for_what_is_kept_reads_as_a_whole() -> None:
+    assert render(cut(SectionsGuidance, kept_lines=850)) == (
+        "Your call of write_file was cut: the connection was lost after 61 s. This is not your "
+        "mistake. What arrived is kept: 850 new lines, exactly as you sent them.\n"
+        '"docs/plan.md" has 1200 lines on disk; they are safe.\n'
+        "\n"
+        'Next call: write_file with path="docs/plan.md", mode="append", start_line=1201 and at '
+        "most 400 lines of text, beginning right after that line; then append the rest, section "
+        "by section.\n"
+        "Do not send again what is kept."
+    )
+
+
+def test_the_words_after_a_text_that_was_cut_read_as_a_whole() -> None:
+    told = TextGuidance(
+        reason="the connection was lost after 61 s", kept_bytes=4_096, last_line="{{ it }}"
+    )
+
+    assert render(told) == (
+        "Your answer was cut: the connection was lost after 61 s. This is not your mistake. What "
+        "arrived is kept, 4096 bytes, up to and including this:\n"
+        "\n"
+        "{{ it }}\n"
+        "\n"
+        "Go on right after it. Do not repeat what is above, do not begin anew, and do not speak of "
+        "the cut."
+    )
+
+
+@pytest.mark.parametrize("kind", [SectionsGuidance, CapGuidance, MalformedGuidance])
+@pytest.mark.parametrize("kept_lines", [0, 850])
+def test_what_is_kept_is_not_called_lost(kind: type[Guidance], kept_lines: int) -> None:
+    text = render(cut(kind, kept_lines=kept_lines))
+
+    assert ("is kept: 850 new lines" in text) is bool(kept_lines)
+    assert ("beginning right after that line" in text) is bool(kept_lines)
+    assert not (kept_lines and ("had arrived" in text or "execute_code" in text))
+    assert len(text.split()) <= 120
 
 
 @pytest.mark.parametrize("kind", [SectionsGuidance, CapGuidance])

@@ -390,6 +390,43 @@ def test_keep(
     assert isinstance(decision(failed, earlier=earlier, failures=failures), expected)
 
 
+def much(cause: CutCause, partial: Partial = CALL, **more: Any) -> Failure:
+    """A failure of which enough arrived to go on from it."""
+    return replace(cut(cause, partial, **more), is_worth_keeping=True)
+
+
+@pytest.mark.parametrize("partial", [CALL, TEXT], ids=["call", "text"])
+@pytest.mark.parametrize(
+    "cause",
+    [
+        CutCause.DROPPED,
+        CutCause.ENDED,
+        CutCause.STALLED,
+        CutCause.CAPPED,
+        CutCause.MALFORMED,
+    ],
+)
+def test_what_is_much_is_kept_at_the_first_cut(cause: CutCause, partial: Partial) -> None:
+    failed = replace(much(cause, partial), tool_streaming=True)
+
+    assert decision(failed) == Keep(reason="enough arrived to go on from it")
+
+
+def test_much_of_what_does_not_pass_with_time_is_not_kept() -> None:
+    quota = failure(ErrorKind.QUOTA, CutCause.DROPPED, partial=CALL)
+
+    assert isinstance(decision(replace(quota, is_worth_keeping=True)), Stop)
+    assert isinstance(decision(much(CutCause.FILTERED)), Stop)
+
+
+def test_with_drafts_off_nothing_is_kept() -> None:
+    policy = Policy(keep_drafts=False)
+
+    assert isinstance(decision(much(CutCause.DROPPED), policy=policy), Retry)
+    assert isinstance(decision(much(CutCause.DROPPED), policy=policy, failures=3), Stop)
+    assert isinstance(decision(much(CutCause.CAPPED), policy=policy), Stop)
+
+
 def test_a_budget_that_is_used_up_says_which() -> None:
     assert decision(failure(), failures=3) == Stop(reason="3 attempts without progress")
     assert decision(DROPPED, failures=3) == Keep(reason="3 attempts without progress")

@@ -7,7 +7,7 @@ and the tools are the real ones, over a real socket.
 import hashlib
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +79,7 @@ SCENES: Final = (
     ),
     Scene(
         letter="c",
-        title="dropped in mid-arguments twice, then guidance leads to sections",
+        title="dropped in mid-arguments twice: what arrived is kept, and it goes on from there",
         adapter=OpenRouter,
         expects_file=True,
         life_limit=LIFE_LIMIT,
@@ -95,7 +95,7 @@ class Outcome:
     attempts: tuple[AttemptRecord, ...]
     seconds: float
     sent_twice_bytes: int
-    """Tool arguments that the gateway sent and no tool used, by the gateway's own count."""
+    """Tool arguments that the gateway sent and that were neither used nor kept."""
     expected: str
     got: str
 
@@ -161,20 +161,18 @@ async def _play(scene: Scene, text: str, scale: float, console: Console) -> Outc
             )
             attempts, stopped = await _run(agent, console)
         got = "stop" if stopped else _digest(Path(folder) / FILE)
-    outcome = Outcome(
+    return Outcome(
         scene=scene,
         attempts=attempts,
         seconds=time.monotonic() - started,
-        sent_twice_bytes=sum(request.argument_bytes for request in gateway.requests),
+        sent_twice_bytes=sum(
+            min(request.argument_bytes, record.discarded_bytes)
+            for request, record in zip(gateway.requests, attempts, strict=True)
+            if record.outcome != "complete"
+        ),
         expected=hashlib.sha256(text.encode()).hexdigest() if scene.expects_file else "stop",
         got=got,
     )
-    used = sum(
-        request.argument_bytes
-        for request, record in zip(gateway.requests, attempts, strict=True)
-        if record.outcome == "complete"
-    )
-    return replace(outcome, sent_twice_bytes=outcome.sent_twice_bytes - used)
 
 
 async def _run(agent: Agent, console: Console) -> tuple[tuple[AttemptRecord, ...], bool]:

@@ -11,10 +11,13 @@ from rich.text import Text
 from agentcore.events import (
     AttemptCut,
     AttemptStarted,
+    DraftKept,
+    DraftsFound,
     GuidanceGiven,
     OutputDiscarded,
     ReasoningReceived,
     RunEvent,
+    TextKept,
     TextReceived,
     ToolArgumentsReceived,
     ToolFinished,
@@ -78,6 +81,15 @@ class Display:
                 self._say(f"    {size(event.discarded_bytes)} dropped", "yellow")
             case WaitStarted():
                 self._say(f"    waiting {event.seconds:.2f} s", "dim")
+            case DraftsFound():
+                count = len(event.drafts)
+                plural = "s" if count != 1 else ""
+                self._say(f"  {count} unfinished text{plural} here: agentcore drafts", "dim")
+            case DraftKept():
+                place = f"draft {event.draft_id}" if event.draft_id else event.target
+                self._say(f"  ✓ kept {event.new_lines:,} lines in {place}", "green")
+            case TextKept():
+                self._say(f"  ✓ kept {size(event.kept_bytes)} of text; going on", "green")
             case GuidanceGiven():
                 dropped = f", {size(event.dropped_bytes)} dropped" if event.dropped_bytes else ""
                 self._say(f"  → guidance ({event.template}) for {event.name}{dropped}", "cyan")
@@ -106,7 +118,7 @@ _DECISIONS = {
     "accept": "taken",
     "retry": "try again",
     "adjust": "correct the request",
-    "keep": "guidance for the model",
+    "keep": "keep it, and tell the model",
     "stop": "stop",
 }
 

@@ -36,7 +36,7 @@ _MODE = re.compile(r'\bmode="(\w+)"')
 _START_LINE = re.compile(rf"\bstart_line={_NUMBER}")
 _RESUME = re.compile(r'\bresume="([^"]+)"')
 _AT_MOST = re.compile(rf"\bat most {_NUMBER} lines")
-_QUOTED_TAIL = re.compile(r"last lines are:.*", re.S)
+_QUOTED_TAIL = re.compile(r"last lines are:(?s:.*)|last (?:of them|line) is:[^\n]*")
 """The file's own words: they may sound like ours."""
 
 _PLAN: Final = "Plan: one file.\n"
@@ -83,6 +83,10 @@ class ScriptedModel:
     """What the file must hold in the end: any text that UTF-8 can carry."""
     tool: str = "write_file"
     temperament: Temperament = Temperament.OBEDIENT
+    lines_off: int = 0
+    """How many lines `FORGETS` and `OVERLAPS` are off; 0 for 7 and 3."""
+    deaf_for: int = 0
+    """How many cuts `STUBBORN` takes before it obeys; 0: it never does."""
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -138,10 +142,12 @@ class ScriptedModel:
             case Temperament.FORGETS:
                 section = self._miscounted(section, talk)
             case Temperament.STUBBORN:
-                if section is not None or talk.told.was_cut:
+                cuts = sum(one.told.was_cut for one in talk.exchanges)
+                is_deaf = not self.deaf_for or cuts <= self.deaf_for
+                if is_deaf and (section is not None or talk.told.was_cut):
                     section = self._whole
             case Temperament.OVERLAPS:
-                section = _overlapping(section)
+                section = _overlapping(section, self.lines_off or _OVERLAP_LINES)
             case Temperament.SWITCHES_TOOL:
                 if section is not None and talk.can_switch:
                     return self._program(section, talk)
@@ -180,8 +186,9 @@ class ScriptedModel:
         """Too early once an odd number of sections went through, too late once an even one did."""
         if section is None or section.mode != "append" or not talk.told.accepted:
             return section
-        early = max(section.start_line - _FORGOTTEN_LINES, 1)
-        late = section.start_line + _FORGOTTEN_LINES
+        off = self.lines_off or _FORGOTTEN_LINES
+        early = max(section.start_line - off, 1)
+        late = section.start_line + off
         is_late = talk.accepted % 2 == 0 and late <= len(self._lines)
         return replace(section, start_line=late if is_late else early)
 
@@ -230,10 +237,10 @@ class _Section:
         return lines[first : first + self.count]
 
 
-def _overlapping(section: _Section | None) -> _Section | None:
+def _overlapping(section: _Section | None, lines: int) -> _Section | None:
     if section is None or section.mode != "append":
         return section
-    overlap = min(_OVERLAP_LINES, section.start_line - 1)
+    overlap = min(lines, section.start_line - 1)
     return replace(section, overlap=overlap, count=max(section.count, overlap + 1))
 
 
@@ -385,7 +392,7 @@ def _read(body: Mapping[str, JsonValue]) -> _Talk:
             )
         if message.get("role") == "tool":
             call = calls.get(str(message.get("tool_call_id")), Call(name="", arguments=""))
-            told = _understand(str(message.get("content") or ""))
+            told = _understand(_content(message))
             exchanges.append(_Exchange(call=call, told=told))
         elif message.get("role") == "user":
             exchanges.clear()
@@ -396,6 +403,14 @@ def _read(body: Mapping[str, JsonValue]) -> _Talk:
         next_id=f"call_{answers + 1:04}",
         characters=len(json.dumps(messages)),
     )
+
+
+def _content(message: JsonObject) -> str:
+    """A message's text, also when it comes in parts."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in _objects(content))
+    return str(content or "")
 
 
 def _understand(result: str) -> _Told:

@@ -164,7 +164,7 @@ def _events(text: str) -> Iterator[str]:
 _STRING = r'"(?:[^"\\]|\\.)*+"'
 _TRAILING_COMMA = re.compile(rf"({_STRING}?)|,(?=\s*[}}\]])", re.DOTALL)
 _NAME = re.compile(rf"[\s,]*({_STRING})\s*:\s*", re.DOTALL)
-_BEGUN = re.compile(r'"(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+', re.DOTALL)
+_BEGUN = re.compile(r'"(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt])*+')
 
 
 def as_object(text: str) -> JsonObject | None:

@@ -6,6 +6,7 @@ attempt, or the message (counted from 1) where no attempt of the run made it.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def check_transcript(
         sent: The body that each request was sent, in order, as chat completions: a stream or one
             JSON value; of a `Gateway`, `[request.sent for request in gateway.requests]`. Without it
             nothing but the sizes of what was kept can be checked, and a cut call that was run is
-            found only where no call of its message was answered with an error.
+            found by the ledger's count of the closed ones only.
         earlier: The conversation that the run went on with. Needed only if no prompt followed it:
             else the run's part of the conversation is found by itself.
         max_attempts: As in the run's `Policy`.
@@ -223,6 +224,10 @@ def _waits(attempts: Sequence[AttemptRecord], longest_wait: float) -> Iterator[s
 
 
 # --- which message is of which turn ---------------------------------------------------------
+
+
+_CLOSED_CALLS: Final = re.compile(r"\b(\d+) closed calls?\b")
+"""As the ledger says it of what was kept."""
 
 
 def _makes_message(record: AttemptRecord) -> bool:
@@ -408,10 +413,11 @@ def _continuation(made: _Made, messages: Sequence[Message]) -> Iterator[str]:
 
 
 def _cut_calls(made: _Made) -> Iterator[str]:
-    """A kept answer of which something was thrown away has a cut call, which was not run."""
+    """Of a kept answer no more calls were run than the ledger says that the model closed."""
     calls = made.message.tool_calls
-    dropped = made.record.discarded_bytes if made.record.decision == "keep" else 0
-    if not dropped or not calls or not all(made.succeeded(call) for call in calls):
+    said = _CLOSED_CALLS.search(made.record.kept)
+    closed = int(said[1]) if said else 0
+    if made.record.decision != "keep" or sum(map(made.succeeded, calls)) <= closed:
         return
     names = ", ".join(f"{call.id} ({call.name})" for call in calls)
     if len(calls) > 1:

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from agentcore.tools.base import Resume, Tool, ToolContext, ToolResult, tool
+from agentcore.tools.base import Continuation, CutDraft, Tool, ToolContext, ToolResult, tool
 from agentcore.tools.code import execute_code
 from agentcore.tools.files import read_file, write_file
 
 __all__ = [
     "BUILTIN_TOOLS",
-    "Resume",
+    "Continuation",
+    "CutDraft",
     "Tool",
     "ToolContext",
     "ToolResult",

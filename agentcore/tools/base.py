@@ -19,7 +19,16 @@ from pydantic_core import to_json
 from agentcore.errors import ConfigurationError
 from agentcore.messages import JsonObject, ToolSpec
 
-__all__ = ["InvalidArguments", "Resume", "ResumeHook", "Tool", "ToolContext", "ToolResult", "tool"]
+__all__ = [
+    "Continuation",
+    "CutDraft",
+    "InvalidArguments",
+    "OnCut",
+    "Tool",
+    "ToolContext",
+    "ToolResult",
+    "tool",
+]
 
 MAX_SHOWN_CHARACTERS = 60
 """How much of a wrong value an error repeats to the model."""
@@ -34,6 +43,9 @@ class ToolContext:
     workspace: Path
     """An absolute path: the folder that file tools stay in and programs run in."""
     call_id: str = ""
+    continued: frozenset[str] = frozenset()
+    """Targets that hold text of a cut call of this run: what follows may begin with the lines that
+    the model was shown, or wrote last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +60,27 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
+class CutDraft:
+    """A call that was cut, for the tool's `on_cut` hook."""
+
+    fields: Mapping[str, JsonValue]
+    """The arguments that the model had closed, without the large one."""
+    text: str
+    """The whole lines of the large one that arrived, exactly as sent; empty for none."""
+    ours: bool
+    """This run has written the same target before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
     """How to go on after a cut call, for guidance: exact, or not told at all."""
 
     on_disk: str
     """One sentence: what is true now of what the call was to write."""
     next_call: str
-    """The arguments of the next call, but for the large one, ready to copy."""
+    """The arguments of the next call, but for the large one, ready to copy; empty when unknown."""
+    new_lines: int = 0
+    """Whole lines of the cut text that were stored and were not there before."""
 
 
 class InvalidArguments(Exception):
@@ -62,7 +88,9 @@ class InvalidArguments(Exception):
 
 
 ToolFunction: TypeAlias = Callable[..., Any]
-ResumeHook: TypeAlias = Callable[[ToolContext, Mapping[str, JsonValue], bool], Resume | None]
+OnCut: TypeAlias = Callable[
+    [ToolContext, CutDraft], "Continuation | Awaitable[Continuation | None] | None"
+]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -88,27 +116,61 @@ class Tool:
     """False: it can do whatever this process can, and must be allowed by name."""
     alone: bool = False
     """A call waits for all before it, and all after it wait for it: it may touch anything."""
-    resume_hook: ResumeHook | None = None
-    """Set by `resume`."""
+    on_cut_hook: OnCut | None = None
+    """Set by `on_cut`."""
 
     @property
     def spec(self) -> ToolSpec:
         """What the model is told."""
-        return ToolSpec(name=self.name, description=self.description, parameters=self.parameters)
+        parameters = self.parameters
+        if self.takes_resume:
+            parameters = _with_resume(parameters, self.draft)
+        return ToolSpec(name=self.name, description=self.description, parameters=parameters)
+
+    @property
+    def takes_resume(self) -> bool:
+        """A call may go on from a parked draft: dispatch puts the draft's text before the call's.
+
+        So it is for every tool with a draft whose function has no parameter `resume` of its own.
+        """
+        properties = self.parameters.get("properties")
+        return bool(self.draft) and isinstance(properties, dict) and "resume" not in properties
+
+    @property
+    def own_parameters(self) -> frozenset[str]:
+        """The names that the function itself takes from the model."""
+        properties = self.parameters.get("properties")
+        return frozenset(properties) if isinstance(properties, dict) else frozenset()
 
     @property
     def requires_nothing(self) -> bool:
         """No argument is required: a call with empty arguments is a call."""
         return not self.parameters.get("required")
 
-    def resume(self, hook: ResumeHook) -> ResumeHook:
-        """Register how a cut call goes on: `(context, closed_fields, ours) -> Resume | None`.
+    def on_cut(self, hook: OnCut) -> OnCut:
+        """Register what is done with a cut call: `(context, cut) -> Continuation | None`.
 
-        `ours` is True when this run has written the same target before. Guidance tells the model
-        what the hook finds. It must not change anything; if it raises, nothing is told.
+        The hook, sync or async, stores the text that arrived where it belongs, and says how to go
+        on; guidance tells the model. None parks the text in the workspace, to be resumed by id: so
+        it is for a tool without a hook, and when a hook raises.
         """
-        self.resume_hook = hook
+        self.on_cut_hook = hook
         return hook
+
+    async def run_on_cut(self, context: ToolContext, cut: CutDraft) -> Continuation | None:
+        """What the hook says; None without one. A sync hook runs in a worker thread."""
+        hook = self.on_cut_hook
+        if hook is None:
+            return None
+        said: Continuation | Awaitable[Continuation | None] | None
+        if inspect.iscoroutinefunction(hook):
+            said = hook(context, cut)
+        else:
+            # In a list: trio takes no bare coroutine from a thread.
+            told: list[Continuation | Awaitable[Continuation | None] | None] = []
+            await anyio.to_thread.run_sync(lambda: told.append(hook(context, cut)))
+            said = told[0]
+        return await said if isinstance(said, Awaitable) else said
 
     def validate(self, fields: Mapping[str, JsonValue]) -> dict[str, Any]:
         """The keyword arguments for the function.
@@ -280,6 +342,29 @@ def _model(
     for described in schema.get("properties", {}).values():
         described.pop("title", None)
     return model, schema
+
+
+_RESUME_SCHEMA: Mapping[str, JsonObject] = {
+    "start_line": {
+        "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
+        "default": None,
+        "description": "With resume: the line of the draft that this text is meant to begin at.",
+    },
+    "resume": {
+        "anyOf": [{"type": "string"}, {"type": "null"}],
+        "default": None,
+        "description": "Only when told: id of a kept draft. Its text is put before this text.",
+    },
+}
+
+
+def _with_resume(parameters: JsonObject, draft: str) -> JsonObject:
+    """The schema with the parameters that dispatch itself takes, before the large one."""
+    properties = parameters["properties"]
+    assert isinstance(properties, dict)
+    own = {name: schema for name, schema in properties.items() if name != draft}
+    added = {name: schema for name, schema in _RESUME_SCHEMA.items() if name not in own}
+    return {**parameters, "properties": {**own, **added, draft: properties[draft]}}
 
 
 def _first_line(error: Exception) -> str:

@@ -6,21 +6,27 @@ that nobody ever sees half of a write.
 
 import json
 import os
-from collections.abc import Mapping
+import posixpath
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
-from agentcore.tools.base import Resume, ToolContext, ToolResult, tool
+from agentcore.drafts import overlap_lines
+from agentcore.tools.base import Continuation, CutDraft, ToolContext, ToolResult, tool
 
-__all__ = ["read_file", "write_file"]
+__all__ = ["read_below", "read_file", "write_file"]
 
 MAX_READ_LINES = 2_000
 MAX_READ_BYTES = 30_000
 """So that what is read fits into a tool's result, whole lines only."""
 TAIL_LINES = 3
+MAX_COMPARED_BYTES = 64 * 1024 * 1024
+"""A larger file is not read to see whether a section stands in it."""
+MAX_SHOWN_CHARACTERS = 120
+"""How much of a file's last line guidance shows."""
 
 _Path = Annotated[str, Field(description="Relative to the workspace, with forward slashes.")]
 
@@ -54,7 +60,7 @@ def write_file(
             "without the lines before it. Nothing was written."
         )
     before = target.read_bytes() if target.exists() else None
-    if mode == "create" and before is not None:
+    if mode == "create" and before not in (None, content.encode()):
         return _error(
             f"{path} exists already ({_count(before)} lines) and was not touched. "
             'Use mode "overwrite" to replace it or "append" to go on.'
@@ -62,34 +68,78 @@ def write_file(
     text = content.encode()
     if mode != "append":
         return _store(target, path, before, text)
-    return _append(target, path, before, text, start_line)
+    return _append(context, target, path, before, text, start_line)
 
 
-@write_file.resume
-def _go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) -> Resume | None:
-    """Sections: create what is not there, append to what is ours, replace what was there before."""
-    path = fields.get("path")
+@write_file.on_cut
+def _keep_on_disk(context: ToolContext, cut: CutDraft) -> Continuation | None:
+    """A new file and one of this run take the text; any other file stays as it is."""
+    path = cut.fields.get("path")
     if not isinstance(path, str):
         return None
     target = _resolve(context.workspace, path)
     if isinstance(target, ToolResult) or target.is_dir():
         return None
+    before = target.read_bytes() if target.exists() else None
+    text = cut.text.encode()
+    after = _with_cut_text(context, path, before, cut)
+    if after is None and text:
+        return None
     quoted = json.dumps(path, ensure_ascii=False)
-    if not target.exists():
-        return Resume(
+    if after is not None and after != before:
+        _store(target, path, before, after)
+    stored = (after if after is not None else before) or b""
+    lines, known = _lines(stored), len(_lines(before or b""))
+    if not lines:
+        return Continuation(
             on_disk=f"{quoted} does not exist on disk.",
             next_call=f'path={quoted}, mode="create", start_line=1',
         )
-    lines = _count(target.read_bytes())
-    if ours or fields.get("mode") == "append":
-        return Resume(
-            on_disk=f"{quoted} has {lines} lines on disk; they are safe.",
-            next_call=f'path={quoted}, mode="append", start_line={lines + 1}',
+    last = lines[-1].decode(errors="replace")
+    append = f'path={quoted}, mode="append", start_line={len(lines) + 1}'
+    if text or cut.ours:
+        return Continuation(
+            on_disk=f"{quoted} has {len(lines)} lines on disk; they are safe. {_shown(last)}",
+            next_call=append,
+            new_lines=max(0, len(lines) - known),
         )
-    return Resume(
-        on_disk=f"{quoted} still holds the {lines} lines that it had before this run.",
+    if cut.fields.get("mode") == "append":
+        return Continuation(on_disk=f"{quoted} has {len(lines)} lines on disk.", next_call=append)
+    return Continuation(
+        on_disk=f"{quoted} still holds the {len(lines)} lines that it had before this call.",
         next_call=f'path={quoted}, mode="overwrite", start_line=1',
     )
+
+
+def _with_cut_text(
+    context: ToolContext, path: str, before: bytes | None, cut: CutDraft
+) -> bytes | None:
+    """What the file is to hold with the cut text in it; None when it must not be touched."""
+    text = cut.text.encode()
+    mode, start_line = cut.fields.get("mode"), cut.fields.get("start_line")
+    if not text:
+        return None
+    if before is None:
+        starts = mode != "append" or start_line in (None, 1)
+        return text if starts else None
+    if not cut.ours:
+        return None
+    if mode == "append":
+        line = start_line if isinstance(start_line, int) else None
+        joined = _joined(context, path, before, text, line)
+        return None if isinstance(joined, ToolResult) else joined.text
+    if posixpath.normpath(path) not in context.continued:
+        return None  # it came whole, and may be meant to change: nothing of it is to be left
+    # The model began anew: the text of before may be longer, and it was paid for.
+    if before.startswith(text):
+        return before
+    return text if text.startswith(before) else None
+
+
+def _shown(last_line: str) -> str:
+    shown = last_line.rstrip("\r\n")
+    shown = shown if len(shown) <= MAX_SHOWN_CHARACTERS else "…" + shown[-MAX_SHOWN_CHARACTERS:]
+    return f"The last of them is: {shown}"
 
 
 @tool(reads="path")
@@ -128,37 +178,83 @@ def read_file(
 
 
 def _append(
-    target: Path, path: str, before: bytes | None, text: bytes, start_line: int | None
+    context: ToolContext,
+    target: Path,
+    path: str,
+    before: bytes | None,
+    text: bytes,
+    start_line: int | None,
 ) -> ToolResult:
     """Append, if the text begins where the model believes that it does."""
-    kept = before or b""
+    joined = _joined(context, path, before or b"", text, start_line)
+    if isinstance(joined, ToolResult):
+        return joined
+    if joined.repeated and joined.text == before:
+        return ToolResult(
+            content=f"{path}: these {joined.repeated} lines are already there; the file has "
+            f"{_count(joined.text)} lines."
+        )
+    result = _store(target, path, before, joined.text)
+    said = [result.content]
+    if joined.text and posixpath.normpath(path) in context.continued:
+        said.append(_shown(_lines(joined.text)[-1].decode(errors="replace")))
+    if joined.repeated:
+        said.append(
+            f"The first {joined.repeated} lines of your text repeated what was there, and were "
+            "left out."
+        )
+    return replace(result, content="\n".join(said))
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    text: bytes
+    repeated: int
+    """Lines of the new text that were there already, and were left out."""
+
+
+def _joined(
+    context: ToolContext, path: str, before: bytes, text: bytes, start_line: int | None
+) -> _Joined | ToolResult:
+    """A file's text with more after it; an error when the place is not where the file ends."""
     line_end = b"\n"
-    if 0 < kept.count(b"\n") == kept.count(b"\r\n") and b"\r" not in text:
+    if 0 < before.count(b"\n") == before.count(b"\r\n") and b"\r" not in text:
         line_end = b"\r\n"  # a file keeps its line ends; models write line feeds
         text = text.replace(b"\n", line_end)
-    lines = _lines(kept)
+    lines, fresh = _lines(before), _lines(text)
     expected = len(lines) + 1
+    repeated = 0
     if start_line is not None and start_line != expected:
-        fresh = [line.rstrip(b"\r\n") for line in _lines(text)]
-        there = lines[start_line - 1 : start_line - 1 + len(fresh)]
-        if fresh and [line.rstrip(b"\r\n") for line in there] == fresh:
-            return ToolResult(
-                content=f"{path}: these {len(fresh)} lines are already there, from line "
-                f"{start_line} on; the file has {len(lines)} lines."
-            )
-        if before is None:
-            return _error(
-                f"{path} does not exist, so its first line is line 1, not {start_line}. Nothing "
-                "was written."
-            )
-        tail = b"".join(lines[-TAIL_LINES:]).decode(errors="replace")
+        there = [line.rstrip(b"\r\n") for line in lines[start_line - 1 :]]
+        same = min(len(there), len(fresh))
+        if not same or there[:same] != [line.rstrip(b"\r\n") for line in fresh[:same]]:
+            return _wrong_place(path, lines, start_line)
+        repeated = same
+    else:
+        if lines and posixpath.normpath(path) in context.continued:
+            # After a cut a model likes to begin with the lines that it was shown, or wrote last.
+            repeated = overlap_lines(_text(before), _text(text))
+    text = b"".join(fresh[repeated:])
+    if text and before and not before.endswith(b"\n"):
+        before += line_end
+    return _Joined(before + text, repeated)
+
+
+def _wrong_place(path: str, lines: list[bytes], start_line: int) -> ToolResult:
+    if not lines:
         return _error(
-            f"{path} has {len(lines)} lines, so an append begins at line {expected}, not at "
-            f"{start_line}. Nothing was written. Its last lines are:\n{tail}"
+            f"{path} does not exist or is empty, so its first line is line 1, not {start_line}. "
+            "Nothing was written."
         )
-    if text and kept and not kept.endswith(b"\n"):
-        kept += line_end
-    return _store(target, path, before, kept + text)
+    tail = b"".join(lines[-TAIL_LINES:]).decode(errors="replace")
+    return _error(
+        f"{path} has {len(lines)} lines, so an append begins at line {len(lines) + 1}, not at "
+        f"{start_line}. Nothing was written. Its last lines are:\n{tail}"
+    )
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")
 
 
 def _store(target: Path, path: str, before: bytes | None, text: bytes) -> ToolResult:
@@ -178,6 +274,17 @@ def _store(target: Path, path: str, before: bytes | None, text: bytes) -> ToolRe
         fresh.unlink(missing_ok=True)
         raise
     return ToolResult(content=f"{path}: {_count(text)} lines on disk now.", changed=True)
+
+
+def read_below(workspace: Path, path: str) -> bytes | None:
+    """The bytes of a file below the workspace; None when there is none that can be read."""
+    try:
+        target = _resolve(workspace, path)
+        if isinstance(target, ToolResult) or not target.is_file():
+            return None
+        return target.read_bytes() if target.stat().st_size <= MAX_COMPARED_BYTES else None
+    except (OSError, RuntimeError):  # a RuntimeError: a loop of links
+        return None
 
 
 def _resolve(workspace: Path, path: str) -> Path | ToolResult:

@@ -49,7 +49,18 @@ class TestOpenRouter(AdapterConformance):
             headers={"x-anthropic-beta": EAGER_BETA},
             body={
                 "model": "anthropic/claude-opus-4.6",
-                "messages": [{"role": "user", "content": "Go on."}],
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {
+                                "type": "text",
+                                "text": "Go on.",
+                                "cache_control": {"type": "ephemeral"},
+                            }
+                        ],
+                    }
+                ],
                 "stream": True,
                 "stream_options": {"include_usage": True},
                 "max_tokens": 128_000,

@@ -20,6 +20,8 @@ from agentcore.testing import (
     Call,
     Gateway,
     GatewayTransport,
+    RecordedRequest,
+    Reply,
     ScriptedModel,
     after_line,
     check_transcript,
@@ -51,8 +53,13 @@ GOOD = stream(Answer(calls=(Call(name="write_file", arguments=ARGUMENTS),)))
 
 
 def test_in_process(agentcore_transport: GatewayTransport, tmp_path: Path) -> None:
-    lost = cut(GOOD, at=after_line(40), by=RESET)
-    agentcore_transport.play(lost, GOOD, Answer(text="It is written."))
+    model = ScriptedModel(path="plan.md", text=TEXT)
+
+    def respond(request: RecordedRequest) -> Reply:
+        reply = stream(model(request.body))
+        return cut(reply, at=after_line(40), by=RESET) if request.number == 1 else reply
+
+    agentcore_transport.respond = respond
     agent = Agent(
         "some-model",
         adapter=Relay(api_key="sk-kit"),

@@ -639,7 +639,13 @@ async def play(
 
 @pytest.mark.parametrize(
     "temperament",
-    [Temperament.OBEDIENT, Temperament.REPEATS, Temperament.FORGETS, Temperament.STUBBORN],
+    [
+        Temperament.OBEDIENT,
+        Temperament.REPEATS,
+        Temperament.FORGETS,
+        Temperament.STUBBORN,
+        Temperament.OVERLAPS,
+    ],
 )
 @pytest.mark.parametrize("text", [TEXT, TEXT.removesuffix("\n")], ids=["lines", "no last break"])
 async def test_after_a_cut_the_file_comes_out_right(
@@ -658,9 +664,12 @@ async def test_a_run_with_one_that_repeats_sees_every_section_twice(tmp_path: Pa
 async def test_a_run_with_one_that_forgets_sees_a_wrong_line_and_then_the_right_one(
     tmp_path: Path,
 ) -> None:
-    played = await play(tmp_path, model(Temperament.FORGETS))
+    text = "".join(f"Line {number} of a longer plan.\n" for number in range(1, 301))
+    played = await play(tmp_path, model(Temperament.FORGETS, text))
     stated = [line_of(fields) for _, fields in played.calls if fields["mode"] == "append"]
-    assert 7 in [later - earlier for earlier, later in pairwise(stated)]
+    # Too early, with lines that are there, was mended; too late was refused, and told the place.
+    assert -7 in [later - earlier for earlier, later in pairwise(stated)]
+    assert (tmp_path / PATH).read_text() == text
 
 
 async def test_a_run_with_one_that_is_stubborn_sees_the_whole_file_again_and_again(
@@ -678,6 +687,7 @@ async def test_a_run_with_one_that_overlaps_sees_lines_that_are_there(tmp_path: 
     for fields in appends:
         first = line_of(fields) - 3
         assert str(fields["content"]).startswith("".join(LINES[first - 1 : first + 2]))
+    assert (tmp_path / PATH).read_bytes() == TEXT.encode()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -64,7 +64,10 @@ TEXT = Answer(text="All of it, é😀 included.", usage=Usage(input_tokens=3, ou
 GOOD = stream(TEXT)
 CONTENT = "".join(f"line {number} \\u00e9\\n" for number in range(1, 60))
 PLAN = '{"path": "a.md", "mode": "create", "content": "%s"}'
-WRITING = stream(Answer(calls=(Call(name="write_file", arguments=PLAN % f"{CONTENT}é\\n"),)))
+WRITE = Call(name="write_file", arguments=PLAN % f"{CONTENT}é\\n", id="call_0001")
+WRITING = stream(Answer(calls=(WRITE,)))
+# An id that was used before would be replaced by a random one.
+WRITING_AGAIN = stream(Answer(calls=(replace(WRITE, id="call_0002"),)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +210,9 @@ REPLIES: dict[str, Sequence[Reply]] = {
     "small packets, reset": [in_packets(cut(WRITING, at=inside_escape(9), by=RESET), 11)],
     # several
     "a pause that is borne": [stall(GOOD, at=after_events(3), seconds=0.05)],
-    "a call cut twice": [cut(WRITING, at=after_line(50), by=NETWORK_LOST)] * 2,
+    "a call cut twice": [
+        cut(writing, at=after_line(50), by=NETWORK_LOST) for writing in (WRITING, WRITING_AGAIN)
+    ],
     "all that a turn bears": [Reply(steps=RESET), no_response(FIN), status(500, "no"), GOOD],
 }
 

@@ -14,7 +14,12 @@ from typing_extensions import override
 
 from agentcore.errors import ConfigurationError
 from agentcore.tools import Tool, ToolContext, ToolResult, tool
-from agentcore.tools.base import MAX_ERROR_CHARACTERS, InvalidArguments
+from agentcore.tools.base import (
+    MAX_ERROR_CHARACTERS,
+    Continuation,
+    CutDraft,
+    InvalidArguments,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -345,3 +350,78 @@ def test_an_error_stays_short_and_ends_with_the_right_shape(fields: dict[str, Js
 
     assert len(text) <= MAX_ERROR_CHARACTERS
     assert text.endswith('It takes: "query", "limit" (optional), "order" (optional).')
+
+
+# --- cut calls ------------------------------------------------------------------------------
+
+
+@tool(writes="key", draft="value")
+def put(value: str, key: str) -> str:
+    """Store a value."""
+    return key + value
+
+
+def test_a_tool_with_a_draft_is_offered_with_the_parameters_that_resume_it() -> None:
+    properties = put.spec.parameters["properties"]
+
+    # The large one last: a cut call has the others closed.
+    assert isinstance(properties, dict)
+    assert list(properties) == ["key", "start_line", "resume", "value"]
+    assert put.spec.parameters["required"] == ["value", "key"]
+    assert put.takes_resume
+    # Its own arguments are as they were.
+    assert put.own_parameters == {"value", "key"}
+
+
+def test_a_parameter_of_its_own_stands_as_it_is() -> None:
+    @tool(draft="text")
+    def add(start_line: int, text: str) -> str:
+        return text
+
+    @tool(draft="text")
+    def again(resume: bool, text: str) -> str:
+        return text
+
+    properties = add.spec.parameters["properties"]
+    own = add.parameters["properties"]
+    assert isinstance(properties, dict)
+    assert isinstance(own, dict)
+    assert list(properties) == ["start_line", "resume", "text"]
+    assert properties["start_line"] == own["start_line"]
+    assert (again.takes_resume, again.spec.parameters) == (False, again.parameters)
+
+
+def test_a_tool_without_a_draft_takes_no_part() -> None:
+    @tool
+    def echo(text: str) -> str:
+        return text
+
+    assert (echo.takes_resume, echo.spec.parameters) == (False, echo.parameters)
+
+
+CUT = CutDraft(fields={"key": "k"}, text="1\n", ours=False)
+
+
+@pytest.mark.parametrize("way", ["sync", "async", "sync that gives an awaitable", "none"])
+async def test_a_hook_is_asked_about_a_cut_call(way: str) -> None:
+    @tool(draft="text")
+    def save(text: str) -> str:
+        return text
+
+    def said(context: ToolContext, cut: CutDraft) -> Continuation:
+        return Continuation(on_disk=f"{context.workspace} {cut.text}", next_call="")
+
+    async def said_later(context: ToolContext, cut: CutDraft) -> Continuation | None:
+        return said(context, cut)
+
+    if way == "sync":
+        assert save.on_cut(said) is said
+    elif way == "async":
+        save.on_cut(said_later)
+    elif way != "none":
+        save.on_cut(lambda context, cut: said_later(context, cut))
+
+    kept = await save.run_on_cut(ToolContext(workspace=Path("/here")), CUT)
+
+    expected = Continuation(on_disk="/here 1\n", next_call="")
+    assert kept == (None if way == "none" else expected)

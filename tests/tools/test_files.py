@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +13,7 @@ from pydantic import JsonValue
 
 from agentcore.dispatch import MAX_RESULT_BYTES
 from agentcore.tools import Tool, ToolContext, ToolResult, read_file, write_file
-from agentcore.tools.base import Resume
+from agentcore.tools.base import Continuation, CutDraft
 
 
 def use(tool: Tool, workspace: Path, **fields: JsonValue) -> ToolResult:
@@ -30,10 +31,21 @@ def append(workspace: Path, content: str, start_line: int | None = None) -> Tool
     return write(workspace, "a.md", "append", content, start_line=start_line)
 
 
-def resume(workspace: Path, ours: bool = False, **fields: JsonValue) -> Resume | None:
-    hook = write_file.resume_hook
+def cut_off(
+    workspace: Path,
+    text: str = "",
+    *,
+    ours: bool = False,
+    continued: frozenset[str] = frozenset(),
+    **fields: Any,
+) -> Continuation | None:
+    """What the hook makes of a call that was cut."""
+    hook = write_file.on_cut_hook
     assert hook is not None
-    return hook(ToolContext(workspace=workspace), fields, ours)
+    context = ToolContext(workspace=workspace, continued=continued)
+    said = hook(context, CutDraft(fields=fields, text=text, ours=ours))
+    assert said is None or isinstance(said, Continuation)
+    return said
 
 
 # --- write_file -----------------------------------------------------------------------------
@@ -98,7 +110,7 @@ def test_lines_that_are_there_already_are_success(
 
     assert not result.is_error
     assert not result.changed
-    assert f"already there, from line {start_line} on; the file has 3 lines" in result.content
+    assert "lines are already there; the file has 3 lines." in result.content
     assert (tmp_path / "a.md").read_text() == "1\n2\n3\n"
 
 
@@ -110,7 +122,7 @@ def test_line_ends_do_not_hide_what_is_there_already(
     (tmp_path / "a.md").write_bytes(before)
 
     assert append(tmp_path, content, 2) == ToolResult(
-        content="a.md: these 1 lines are already there, from line 2 on; the file has 2 lines."
+        content="a.md: these 1 lines are already there; the file has 2 lines."
     )
     assert (tmp_path / "a.md").read_bytes() == before
 
@@ -119,7 +131,8 @@ def test_an_append_in_the_midst_of_a_missing_file_is_told_that_it_is_missing(
     tmp_path: Path,
 ) -> None:
     assert append(tmp_path, "5\n", 5) == ToolResult(
-        content="a.md does not exist, so its first line is line 1, not 5. Nothing was written.",
+        content="a.md does not exist or is empty, so its first line is line 1, not 5. Nothing was "
+        "written.",
         is_error=True,
     )
     assert list(tmp_path.iterdir()) == []
@@ -127,8 +140,8 @@ def test_an_append_in_the_midst_of_a_missing_file_is_told_that_it_is_missing(
 
 @pytest.mark.parametrize(
     ("start_line", "content"),
-    [(6, "7\n"), (99, "7\n"), (3, "other\n"), (4, "four\n5\n6\n"), (4, "fo"), (4, "")],
-    ids=["one too far", "far off", "other text", "reaches past the end", "half a line", "nothing"],
+    [(6, "7\n"), (99, "7\n"), (3, "other\n"), (3, "3\n4\n5\n"), (4, "fo"), (4, "")],
+    ids=["one too far", "far off", "other text", "other past the end", "half a line", "nothing"],
 )
 def test_an_append_at_a_wrong_line_is_told_the_true_end(
     tmp_path: Path, start_line: int, content: str
@@ -141,6 +154,19 @@ def test_an_append_at_a_wrong_line_is_told_the_true_end(
         is_error=True,
     )
     assert (tmp_path / "a.md").read_text() == "1\n2\n3\nfour\n"
+
+
+def test_an_append_that_begins_with_the_lines_that_are_there_goes_on_after_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.md").write_text("1\n2\n3\nfour\n")
+
+    assert append(tmp_path, "3\nfour\n5\n6\n", 3) == ToolResult(
+        content="a.md: 6 lines on disk now.\nThe first 2 lines of your text repeated what was "
+        "there, and were left out.",
+        changed=True,
+    )
+    assert (tmp_path / "a.md").read_text() == "1\n2\n3\nfour\n5\n6\n"
 
 
 def test_a_line_without_its_end_is_ended_before_an_append(tmp_path: Path) -> None:
@@ -279,44 +305,254 @@ def test_an_absolute_path_inside_is_inside(workspace: Path) -> None:
     assert (workspace / "a.md").read_text() == "x\n"
 
 
-# --- how a cut call goes on -----------------------------------------------------------------
+FEW_LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "a"]), max_size=6).map("".join)
 
 
-def test_a_file_that_is_not_there_is_created(tmp_path: Path) -> None:
-    assert resume(tmp_path, path="a.md", mode="overwrite") == Resume(
+# --- what is kept of a cut call -------------------------------------------------------------
+
+
+def test_a_new_file_takes_what_arrived(tmp_path: Path) -> None:
+    kept = cut_off(tmp_path, "# Plan\n\nÜber.\n", path="docs/a.md", mode="overwrite")
+
+    assert kept == Continuation(
+        on_disk='"docs/a.md" has 3 lines on disk; they are safe. The last of them is: Über.',
+        next_call='path="docs/a.md", mode="append", start_line=4',
+        new_lines=3,
+    )
+    assert (tmp_path / "docs/a.md").read_bytes() == "# Plan\n\nÜber.\n".encode()
+
+
+def test_a_long_last_line_is_shown_by_its_end(tmp_path: Path) -> None:
+    kept = cut_off(tmp_path, "x" * 500 + "end\n", path="a.md", mode="create")
+
+    assert kept is not None
+    assert kept.on_disk.endswith("is: …" + "x" * 117 + "end")
+
+
+def test_without_a_text_a_file_that_is_not_there_is_created_next(tmp_path: Path) -> None:
+    assert cut_off(tmp_path, path="a.md", mode="overwrite") == Continuation(
         on_disk='"a.md" does not exist on disk.',
         next_call='path="a.md", mode="create", start_line=1',
     )
+    assert not (tmp_path / "a.md").exists()
 
 
-@pytest.mark.parametrize(("ours", "mode"), [(True, "overwrite"), (False, "append")])
-def test_a_file_of_ours_is_gone_on_with(tmp_path: Path, ours: bool, mode: str) -> None:
+OURS = "1\n2\n3\n"
+# The mode, the line, the text that arrived, and what the file holds then; None: it is parked.
+GOING_ON: list[tuple[str, int | None, str, str | None]] = [
+    ("append", None, "4\n5\n", OURS + "4\n5\n"),
+    ("append", 4, "4\n5\n", OURS + "4\n5\n"),
+    # too early, with the very lines that are there
+    ("append", 2, "2\n3\n4\n", OURS + "4\n"),
+    ("append", 2, "2\n", OURS),
+    # too early with others, and too late
+    ("append", 2, "x\n3\n4\n", None),
+    ("append", 5, "5\n6\n", None),
+    # begun anew: longer, as long, shorter, different
+    ("overwrite", None, OURS + "4\n", OURS + "4\n"),
+    ("create", None, OURS + "4\n", OURS + "4\n"),
+    ("overwrite", None, OURS, OURS),
+    ("create", 1, "1\n2\n", OURS),
+    ("overwrite", None, "1\nx\n", None),
+    ("create", None, "x\n" * 9, None),
+]
+
+
+@pytest.mark.parametrize(("mode", "start_line", "text", "after"), GOING_ON)
+def test_a_file_of_this_run_is_gone_on_with(
+    tmp_path: Path, mode: str, start_line: int | None, text: str, after: str | None
+) -> None:
+    (tmp_path / "a.md").write_text(OURS)
+    kept = cut_off(
+        tmp_path,
+        text,
+        ours=True,
+        continued=frozenset({"a.md"}),
+        path="./a.md",
+        mode=mode,
+        start_line=start_line,
+    )
+
+    assert (tmp_path / "a.md").read_text() == (OURS if after is None else after)
+    if after is None:
+        assert kept is None
+    else:
+        lines = after.count("\n")
+        assert kept == Continuation(
+            on_disk=f'"./a.md" has {lines} lines on disk; they are safe. '
+            f"The last of them is: {after.splitlines()[-1]}",
+            next_call=f'path="./a.md", mode="append", start_line={lines + 1}',
+            new_lines=lines - 3,
+        )
+
+
+# A second version that was cut was answered with "append to the first".
+@pytest.mark.parametrize("mode", ["overwrite", "create"])
+@pytest.mark.parametrize("text", ["1\n2\n", OURS, OURS + "4\n", "x\n"])
+def test_a_file_that_this_run_wrote_whole_is_not_gone_on_with(
+    tmp_path: Path, mode: str, text: str
+) -> None:
+    (tmp_path / "a.md").write_text(OURS)
+
+    assert cut_off(tmp_path, text, ours=True, path="a.md", mode=mode) is None
+    assert (tmp_path / "a.md").read_text() == OURS
+
+
+def test_lines_that_are_repeated_after_a_cut_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("1\n2\n3\n")
+    context = ToolContext(workspace=tmp_path, continued=frozenset({"a.md"}))
+    fields: dict[str, JsonValue] = {"path": "./a.md", "mode": "append", "start_line": 4}
+    hook = write_file.on_cut_hook
+    assert hook is not None
+
+    kept = hook(context, CutDraft(fields=fields, text="2\n3\n4\n", ours=True))
+
+    assert isinstance(kept, Continuation)
+    assert kept.new_lines == 1
+    assert (tmp_path / "a.md").read_text() == "1\n2\n3\n4\n"
+
+    result = write_file.function(
+        **write_file.validate(fields | {"start_line": 5, "content": "3\n4\n5\n"}),
+        context=context,
+    )
+
+    assert result == ToolResult(
+        content="./a.md: 5 lines on disk now.\nThe last of them is: 5\nThe first 2 lines of your "
+        "text repeated what was there, and were left out.",
+        changed=True,
+    )
+    assert (tmp_path / "a.md").read_text() == "1\n2\n3\n4\n5\n"
+
+
+def test_without_a_cut_lines_may_repeat(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("1\n2\n")
 
-    assert resume(tmp_path, ours, path="a.md", mode=mode) == Resume(
-        on_disk='"a.md" has 2 lines on disk; they are safe.',
+    assert append(tmp_path, "1\n2\n", 3).content == "a.md: 4 lines on disk now."
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append", "create"])
+@pytest.mark.parametrize("before", [b"old\n", b"old\r\n", b"\xff\xfe", b"", b"1\n"])
+def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path, mode: str, before: bytes) -> None:
+    target = tmp_path / "a.md"
+    target.write_bytes(before)
+    status = target.stat()
+
+    assert cut_off(tmp_path, "1\n2\n", path="a.md", mode=mode) is None
+    assert target.read_bytes() == before
+    assert (target.stat().st_ino, target.stat().st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
+
+
+def test_without_a_text_a_file_of_somebody_else_is_replaced_as_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("1\n2\n")
+
+    assert cut_off(tmp_path, path="a.md", mode="overwrite") == Continuation(
+        on_disk='"a.md" still holds the 2 lines that it had before this call.',
+        next_call='path="a.md", mode="overwrite", start_line=1',
+    )
+    assert cut_off(tmp_path, path="a.md", mode="append") == Continuation(
+        on_disk='"a.md" has 2 lines on disk.',
         next_call='path="a.md", mode="append", start_line=3',
     )
 
 
-def test_a_file_of_somebody_else_is_replaced_as_was_meant(tmp_path: Path) -> None:
+def test_without_a_text_a_file_of_ours_is_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("1\n2\n")
 
-    assert resume(tmp_path, path="a.md", mode="overwrite") == Resume(
-        on_disk='"a.md" still holds the 2 lines that it had before this run.',
-        next_call='path="a.md", mode="overwrite", start_line=1',
+    assert cut_off(tmp_path, ours=True, path="a.md", mode="overwrite") == Continuation(
+        on_disk='"a.md" has 2 lines on disk; they are safe. The last of them is: 2',
+        next_call='path="a.md", mode="append", start_line=3',
     )
 
 
+def test_a_file_keeps_its_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"1\r\n2\r\n")
+
+    kept = cut_off(tmp_path, "3\n4\n", ours=True, path="a.md", mode="append", start_line=3)
+
+    assert kept is not None
+    assert kept.new_lines == 2
+    assert kept.on_disk.endswith("The last of them is: 4")
+    assert (tmp_path / "a.md").read_bytes() == b"1\r\n2\r\n3\r\n4\r\n"
+
+
+def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"\xff\xfe\n")
+
+    kept = cut_off(tmp_path, "3\n", ours=True, path="a.md", mode="append", start_line=2)
+
+    assert kept is not None
+    assert kept.on_disk.endswith("The last of them is: 3")
+    assert (tmp_path / "a.md").read_bytes() == b"\xff\xfe\n3\n"
+
+
+@pytest.mark.parametrize("start_line", [2, 7])
+def test_an_append_to_nothing_begins_at_the_first_line(tmp_path: Path, start_line: int) -> None:
+    fields: dict[str, Any] = {"path": "a.md", "mode": "append"}
+
+    assert cut_off(tmp_path, "1\n", **fields, start_line=start_line) is None
+    assert not (tmp_path / "a.md").exists()
+    assert cut_off(tmp_path, "1\n", **fields, start_line=1) is not None
+    assert (tmp_path / "a.md").read_text() == "1\n"
+
+
 @pytest.mark.parametrize(
-    "fields", [{}, {"path": 7}, {"path": ""}, {"path": "../a.md"}, {"path": "docs"}], ids=repr
+    "fields",
+    [{}, {"path": 7}, {"path": None}, {"path": ""}, {"path": "../a.md"}, {"path": "docs"}],
+    ids=repr,
 )
+@pytest.mark.parametrize("text", ["", "1\n"], ids=["no text", "text"])
 def test_what_names_no_file_is_not_gone_on_with(
-    tmp_path: Path, fields: dict[str, JsonValue]
+    tmp_path: Path, fields: dict[str, Any], text: str
 ) -> None:
     (tmp_path / "docs").mkdir()
 
-    assert resume(tmp_path, False, **fields) is None
+    assert cut_off(tmp_path, text, **fields) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["docs"]
+
+
+@given(
+    before=st.none() | FEW_LINES,
+    text=FEW_LINES.map(lambda text: text + "\n" if text and text[-1] != "\n" else text),
+    mode=st.sampled_from(["overwrite", "append", "create"]),
+    ours=st.booleans(),
+    continued=st.sampled_from([frozenset[str](), frozenset({"a.md"})]),
+    start_line=st.none() | st.integers(1, 9),
+)
+@settings(max_examples=200)
+def test_whatever_is_cut_nothing_that_was_there_is_lost(
+    before: str | None,
+    text: str,
+    mode: str,
+    ours: bool,
+    continued: frozenset[str],
+    start_line: int | None,
+) -> None:
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "a.md"
+        if before is not None:
+            target.write_bytes(before.encode())
+        kept = cut_off(
+            Path(folder),
+            text,
+            ours=ours,
+            continued=continued,
+            path="a.md",
+            mode=mode,
+            start_line=start_line,
+        )
+        after = target.read_bytes().decode() if target.exists() else None
+
+    if before is not None:
+        assert after is not None
+        assert after.startswith(before)
+    if kept is None:
+        assert after == before
+    if after != before:
+        assert kept is not None
+        assert after is not None
+        # A last line without its end may have got it.
+        assert kept.new_lines > 0 or after == f"{before}\n"
+        assert text.endswith(after.removeprefix(before or "").lstrip("\n") or text)
 
 
 # --- read_file ------------------------------------------------------------------------------

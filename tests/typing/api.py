@@ -6,7 +6,7 @@ from typing import Annotated, assert_type
 
 import anyio
 import anyio.lowlevel
-from pydantic import Field, JsonValue
+from pydantic import Field
 from typing_extensions import override
 
 from agentcore import (
@@ -44,16 +44,20 @@ from agentcore import (
 )
 from agentcore.events import (
     AttemptCut,
+    DraftKept,
+    DraftsFound,
     GuidanceGiven,
     OutputDiscarded,
     ReasoningDelta,
     StreamEvent,
+    TextKept,
     TextReceived,
     ToolArgumentsReceived,
     WaitStarted,
 )
 from agentcore.facts import ErrorFacts, RetryAfter, Surface, facts_of_payload
 from agentcore.families import CapParameter
+from agentcore.ledger import Draft, Unfinished
 from agentcore.messages import AssistantMessage, JsonObject, SystemMessage, ToolMessage, UserMessage
 from agentcore.providers import PROVIDERS
 from agentcore.providers.base import Capabilities, OutputLimit, Request, ToolStreaming, Wire
@@ -71,7 +75,7 @@ from agentcore.testing import (
     whole,
 )
 from agentcore.tools import BUILTIN_TOOLS, execute_code, read_file, write_file
-from agentcore.tools.base import Resume
+from agentcore.tools.base import Continuation, CutDraft
 from agentcore.verdict import Partial
 
 # --- tools ----------------------------------------------------------------------------------
@@ -105,13 +109,25 @@ async def inspect_note(name: str) -> dict[str, int]:
     return {"length": len(name)}
 
 
-@save.resume
-def go_on(context: ToolContext, fields: Mapping[str, JsonValue], ours: bool) -> Resume | None:
-    name = fields.get("name")
+@save.on_cut
+def go_on(context: ToolContext, cut: CutDraft) -> Continuation | None:
+    name = cut.fields.get("name")
     if not isinstance(name, str):
         return None
-    on_disk = f"{name} is {'ours' if ours else 'new'} in {context.workspace}."
-    return Resume(on_disk=on_disk, next_call=f'name="{name}"')
+    on_disk = f"{name} is {'ours' if cut.ours else 'new'} in {context.workspace}."
+    return Continuation(on_disk=on_disk, next_call=f'name="{name}"', new_lines=cut.text.count("\n"))
+
+
+@tool(draft="text")
+async def post(text: str) -> None:
+    """Post a text."""
+    await anyio.lowlevel.checkpoint()
+
+
+@post.on_cut
+async def go_on_later(_: ToolContext, cut: CutDraft) -> Continuation | None:
+    await anyio.lowlevel.checkpoint()
+    return Continuation(on_disk="Nothing is posted.", next_call="") if not cut.text else None
 
 
 assert_type(word_count, Tool)
@@ -229,6 +245,12 @@ def show(event: RunEvent) -> None:
             assert_type(record, AttemptRecord)
         case WaitStarted(seconds=seconds):
             assert_type(seconds, float)
+        case DraftKept(target=target, draft_id=draft_id, new_lines=new_lines):
+            assert_type((target, draft_id, new_lines), tuple[str, str, int])
+        case DraftsFound(drafts=found):
+            assert_type(found, tuple[Draft, ...])
+        case TextKept(kept_bytes=kept_bytes):
+            assert_type(kept_bytes, int)
         case GuidanceGiven() | OutputDiscarded():
             assert_type(event.attempt, int)
         case _:
@@ -246,6 +268,7 @@ async def use() -> None:
     assert_type(result.text, str)
     assert_type(result.messages, tuple[Message, ...])
     assert_type(result.attempts, tuple[AttemptRecord, ...])
+    assert_type(result.drafts, tuple[Unfinished, ...])
     assert_type(result.usage + Usage(output_tokens=1), Usage)
 
     events_seen: list[RunEvent] = []

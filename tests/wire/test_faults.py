@@ -35,6 +35,7 @@ from agentcore.testing import (
     after_arguments,
     after_bytes,
     after_events,
+    before_value,
     cut,
     in_stream_error,
     stall,
@@ -348,7 +349,7 @@ async def test_malformed_streamed_arguments_are_asked_for_again_without_the_swit
 async def test_a_call_that_is_cut_twice_is_answered_with_guidance_and_never_run(
     play: "Player",
 ) -> None:
-    lost = cut(stream(Answer(calls=(WRITE,))), at=after_arguments(700), by=NETWORK_LOST)
+    lost = cut(stream(Answer(calls=(WRITE,))), at=before_value("content"), by=NETWORK_LOST)
     played = await play([lost, lost, GOOD], tools=[write_file])
     assert [decision for *_, decision in played.attempts] == ["retry", "keep", "accept"]
     assert not (play.workspace / "plan.md").exists()

@@ -137,8 +137,22 @@ async def test_a_request_whole(play: "Player") -> None:
     expected: dict[str, JsonValue] = {
         "model": OPUS,
         "messages": [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "Write plan.md."},
+            {
+                "role": "system",
+                "content": [
+                    {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "text",
+                        "text": "Write plan.md.",
+                        "cache_control": {"type": "ephemeral"},
+                    }
+                ],
+            },
         ],
         "stream": True,
         "stream_options": {"include_usage": True},
