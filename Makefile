@@ -31,9 +31,12 @@ format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.check  ## how long classifying an error takes; whole turns a second in process
+bench: .venv/.check  ## classification, whole turns in process, what drafts save and cost, 200 kills
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/transport.py
+	$(BIN)/python benchmarks/drafts.py
+	$(BIN)/python benchmarks/draft_cost.py
+	$(BIN)/python benchmarks/killed.py --kills 200
 
 tables: .venv/.check  ## rewrite the tables of docs/errors.md and docs/testing.md from the code
 	$(BIN)/python tests/test_error_docs.py

@@ -56,7 +56,7 @@ async def play_cuts(places: range) -> float:
                 adapter=adapter,
                 key=str,
                 request=request,
-                policy=Policy(),
+                policy=Policy(keep_drafts=False),
                 clocks=adapter.clocks,
                 chance=chance,
                 ledger=[],
