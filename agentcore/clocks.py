@@ -16,6 +16,15 @@ __all__ = ["Clocks", "Silence"]
 _SLOWEST_TOKENS_PER_SECOND = 50
 
 
+_LIMIT_OF_PHASE = {
+    Phase.CONNECT: "first_event",
+    Phase.FIRST_EVENT: "first_event",
+    Phase.REASONING: "reasoning",
+    Phase.TEXT: "text",
+    Phase.TOOL_ARGUMENTS: "tool_arguments",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocks:
     """Limits in seconds, each above 0. None on a field that allows it means the default rule."""
@@ -61,13 +70,7 @@ class Clocks:
             buffered: The endpoint holds tool arguments back until they are whole.
             output_limit: The cap that was sent, in tokens; bounds how long a buffered write takes.
         """
-        limit = {
-            Phase.CONNECT: self.first_event,
-            Phase.FIRST_EVENT: self.first_event,
-            Phase.REASONING: self.reasoning,
-            Phase.TEXT: self.text,
-            Phase.TOOL_ARGUMENTS: self.tool_arguments,
-        }[phase]
+        limit: float = getattr(self, _LIMIT_OF_PHASE[phase])
         # Where arguments are buffered, text or reasoning may be followed by the silence of a call
         # that has not been announced yet: from the first content on, one limit holds.
         if buffered and phase not in (Phase.CONNECT, Phase.FIRST_EVENT):

@@ -206,7 +206,8 @@ class Turn:
             added_fields=attempt.wire.added_fields,
             output_limit=attempt.wire.output_limit.tokens,
             tool_streaming=attempt.wire.tool_streaming,
-            is_worth_keeping=is_worth_keeping(partial, self.draft_arguments),
+            is_worth_keeping=self.policy.keep_drafts
+            and is_worth_keeping(partial, self.draft_arguments),
         )
 
     def _may_be_empty(self, partial: Partial) -> frozenset[str]:
