@@ -25,6 +25,7 @@ from agentcore.drafts import (
     Kept,
     Unfinished,
     overlap_lines,
+    shown_end,
     split_lines,
 )
 from agentcore.events import DraftKept, GuidanceGiven, RunEvent, ToolFinished, ToolStarted
@@ -63,8 +64,6 @@ NOTE_BYTES: Final = 64
 """Of them, for the note that something was left out."""
 HEAD_SHARE: Final = 0.4
 MAX_ERROR_BYTES: Final = 2_048
-MAX_SHOWN_CHARACTERS: Final = 120
-"""How much of a draft's last line guidance shows."""
 HINT: Final = "\nThe same call failed before with the same arguments: change them."
 
 _log = logging.getLogger("agentcore")
@@ -387,7 +386,7 @@ class Dispatcher:
         return (
             Continuation(
                 on_disk=f"{draft.lines} lines of it are kept as draft {draft.id}, and are in no "
-                f"file yet. The last of them is: {_shown(draft.text)}",
+                f"file yet. The last of them is: {shown_end(draft.text)}",
                 next_call=_next_call(draft),
                 new_lines=new_lines,
             ),
@@ -507,7 +506,7 @@ def _text_after(draft: Draft, text: str, start_line: JsonValue) -> str:
             raise InvalidArguments(
                 f"Draft {draft.id} has {len(lines)} lines, so its text goes on at line "
                 f"{len(lines) + 1}, not at {start_line}. Nothing was written. Its last line is: "
-                f"{_shown(draft.text)}"
+                f"{shown_end(draft.text)}"
             )
         return "".join(fresh[len(there) :])
     repeated = overlap_lines(draft.text, text)
@@ -523,11 +522,6 @@ def _next_call(draft: Draft) -> str:
     }
     given = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in known.items()]
     return ", ".join([*given, f'resume="{draft.id}"', f"start_line={draft.lines + 1}"])
-
-
-def _shown(text: str) -> str:
-    last = split_lines(text)[-1].rstrip("\r\n") if text else ""
-    return last if len(last) <= MAX_SHOWN_CHARACTERS else "…" + last[-MAX_SHOWN_CHARACTERS:]
 
 
 def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:

@@ -32,6 +32,7 @@ __all__ = [
     "kept_text",
     "last_words",
     "overlap_lines",
+    "shown_end",
     "split_lines",
 ]
 
@@ -40,7 +41,9 @@ MIN_BYTES: Final = 2_048
 """From either on, what arrived is kept at the first cut; below it another attempt costs less."""
 MIN_TELLING_CHARACTERS: Final = 8
 """A shorter line says nothing when it is repeated."""
-MAX_SHOWN_CHARACTERS: Final = 200
+MAX_SHOWN_CHARACTERS: Final = 120
+"""How much of a stored text's last line guidance shows."""
+MAX_LAST_WORDS: Final = 200
 _ESCAPE_OR_BREAK = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)|\n", re.DOTALL)
 
 
@@ -82,7 +85,7 @@ class Kept:
     def kept_bytes(self) -> int:
         """UTF-8 bytes of text that were kept, of calls or of a text answer."""
         texts = [self.message.content] if self.is_text else [cut.text for cut in self.cut_calls]
-        return sum(len(text.encode(errors="replace")) for text in texts)
+        return sum(_size(text) for text in texts)
 
     @property
     def summary(self) -> str:
@@ -113,10 +116,10 @@ def draft_text(arguments: str, name: str) -> str:
 def is_worth_keeping(partial: Partial, draft_arguments: Mapping[str, str]) -> bool:
     """At least 20 whole lines or 2 KB arrived of a call's large argument, or 2 KB of a text."""
     if not partial.calls:
-        return len(partial.text.encode(errors="replace")) >= MIN_BYTES
+        return _size(partial.text) >= MIN_BYTES
     last = partial.calls[-1]
     text = draft_text(last.arguments, draft_arguments.get(last.name, ""))
-    return count_lines(text) >= MIN_LINES or len(text.encode(errors="replace")) >= MIN_BYTES
+    return count_lines(text) >= MIN_LINES or _size(text) >= MIN_BYTES
 
 
 def keep(partial: Partial, cause: CutCause, *, draft_arguments: Mapping[str, str]) -> Kept:
@@ -217,7 +220,13 @@ def kept_text(text: str) -> str:
 def last_words(text: str) -> str:
     """The end of a text, to show where it goes on: its last line, of 200 characters at most."""
     lines = [line for line in text.split("\n") if line.strip()]
-    return lines[-1][-MAX_SHOWN_CHARACTERS:] if lines else ""
+    return lines[-1][-MAX_LAST_WORDS:] if lines else ""
+
+
+def shown_end(text: str) -> str:
+    """The last line of a text that is stored, as guidance shows it: 120 characters at most."""
+    last = split_lines(text)[-1].rstrip("\r\n") if text else ""
+    return last if len(last) <= MAX_SHOWN_CHARACTERS else "…" + last[-MAX_SHOWN_CHARACTERS:]
 
 
 def joined_text(parts: Sequence[str]) -> str:

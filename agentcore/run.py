@@ -238,8 +238,7 @@ class Run:
     async def _keep_on_stop(self, given_up: GivenUp, turn: Turn) -> None:
         """The run ends; what arrived of a large text is stored all the same."""
         failure = given_up.failure
-        is_kept = turn.policy.keep_drafts and failure.is_worth_keeping
-        if failure.cause is None or not is_kept or not failure.partial.calls:
+        if failure.cause is None or not failure.is_worth_keeping or not failure.partial.calls:
             return
         kept = keep(failure.partial, failure.cause, draft_arguments=turn.draft_arguments)
         for cut in kept.cut_calls:

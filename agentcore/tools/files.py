@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from agentcore.drafts import overlap_lines
+from agentcore.drafts import overlap_lines, shown_end
 from agentcore.tools.base import Continuation, CutDraft, ToolContext, ToolResult, tool
 
 __all__ = ["read_below", "read_file", "write_file"]
@@ -25,8 +25,6 @@ MAX_READ_BYTES = 30_000
 TAIL_LINES = 3
 MAX_COMPARED_BYTES = 64 * 1024 * 1024
 """A larger file is not read to see whether a section stands in it."""
-MAX_SHOWN_CHARACTERS = 120
-"""How much of a file's last line guidance shows."""
 
 _Path = Annotated[str, Field(description="Relative to the workspace, with forward slashes.")]
 
@@ -137,9 +135,7 @@ def _with_cut_text(
 
 
 def _shown(last_line: str) -> str:
-    shown = last_line.rstrip("\r\n")
-    shown = shown if len(shown) <= MAX_SHOWN_CHARACTERS else "…" + shown[-MAX_SHOWN_CHARACTERS:]
-    return f"The last of them is: {shown}"
+    return f"The last of them is: {shown_end(last_line)}"
 
 
 @tool(reads="path")
