@@ -81,12 +81,13 @@ class Attempt:
             try:
                 async with client.send(
                     self.wire, adapter=self.adapter, key=self.key, clocks=clocks
-                ) as blocks:
+                ) as response:
                     self.began = True
                     self.silence.opened(anyio.current_time())
+                    self.accumulator.generation_id = self.adapter.generation_id(response.headers)
                     live = self.live
                     async with nullcontext() if live is None else live.on_time(self.accumulator):
-                        await self._read(blocks, scope)
+                        await self._read(response.blocks, scope)
             except RequestFailed as failed:
                 self.error = failed.__cause__
         if scope.cancelled_caught:

@@ -7,6 +7,7 @@ retries off. The body is read as bytes: the SDK's typed chunk costs ten times wh
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-__all__ = ["Client", "RequestFailed"]
+__all__ = ["Client", "RequestFailed", "Response"]
 
 _DRAIN_SECONDS = 0.1
 _CLOSE_SECONDS = 1.0
@@ -38,6 +39,16 @@ class _Redirected(Exception):
     def __init__(self, status_code: int, location: str) -> None:
         super().__init__(f"redirected to {location!r}: give the final address as the base URL")
         self.status_code = status_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A response that has begun."""
+
+    headers: Mapping[str, str]
+    """Names compare without case."""
+    blocks: AsyncIterator[bytes]
+    """The body, content-decoded: a block for each network read or HTTP chunk."""
 
 
 class Client:
@@ -79,12 +90,11 @@ class Client:
     @asynccontextmanager
     async def send(
         self, wire: Wire, *, adapter: ProviderAdapter, key: str, clocks: Clocks
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Send a request; gives the body's blocks once the response has begun.
+    ) -> AsyncIterator[Response]:
+        """Send a request; gives the response once it has begun.
 
-        Blocks are content-decoded, one for each network read or HTTP chunk. Leaving the context
-        closes the response, whatever ended it; left without an error, the rest of the body is read
-        first (for 0.1 s at most), so that the connection can be used again.
+        Leaving the context closes it, whatever ended it; left without an error, the rest of the
+        body is read first (for 0.1 s at most), so that the connection can be used again.
 
         Raises:
             RequestFailed: The endpoint refused the request, or the transport failed.
@@ -92,7 +102,7 @@ class Client:
         response = await self._post(wire, adapter, key, clocks)
         blocks = _blocks(response)
         try:
-            yield blocks
+            yield Response(headers=response.headers, blocks=blocks)
             with anyio.move_on_after(_DRAIN_SECONDS), suppress(RequestFailed):
                 async for _ in blocks:
                     pass
@@ -104,6 +114,23 @@ class Client:
                 with suppress(RequestFailed):
                     async for _ in blocks:
                         pass
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> bytes:
+        """The body of a plain GET that is answered with a status of 200 to 299.
+
+        Args:
+            url: Absolute. Redirects are not followed.
+            headers: All that is said beside what HTTP needs; a credential too, if one is wanted.
+
+        Raises:
+            RequestFailed: It is answered with another status, or the transport failed.
+        """
+        try:
+            response = await self._connections().get(url, headers=dict(headers))
+            response.raise_for_status()
+        except Exception as error:
+            raise RequestFailed from error
+        return response.content
 
     async def _post(
         self, wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
@@ -138,8 +165,21 @@ class Client:
             raise RequestFailed from error
 
     def _client(self, base_url: str, key: str) -> "openai.AsyncOpenAI":
-        import httpx2
         import openai
+
+        sdk = self._sdk.get((base_url, key))
+        if sdk is None:
+            # The SDK insists on some key; the header that goes out is always our own.
+            sdk = self._sdk[base_url, key] = openai.AsyncOpenAI(
+                api_key=key or "none",
+                base_url=base_url,
+                http_client=self._connections(),
+                max_retries=0,
+            )
+        return sdk
+
+    def _connections(self) -> "httpx2.AsyncClient":
+        import httpx2
 
         if self._http is None:
             transport = self._transport
@@ -150,13 +190,7 @@ class Client:
                 if transport is not None
                 else httpx2.AsyncClient(verify=_tls_context())
             )
-        sdk = self._sdk.get((base_url, key))
-        if sdk is None:
-            # The SDK insists on some key; the header that goes out is always our own.
-            sdk = self._sdk[base_url, key] = openai.AsyncOpenAI(
-                api_key=key or "none", base_url=base_url, http_client=self._http, max_retries=0
-            )
-        return sdk
+        return self._http
 
 
 async def _closed(connections: "httpx2.AsyncClient | httpx2.AsyncBaseTransport") -> None:

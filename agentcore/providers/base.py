@@ -157,6 +157,8 @@ class ProviderAdapter:
     capabilities: Capabilities = Capabilities()
     error_rules: ClassVar[tuple[ErrorRule, ...]] = ()
     """Rows for this endpoint's own errors, read before the common ones of equal strength."""
+    echo_fields: ClassVar[Mapping[str, JsonValue]] = {}
+    """Body fields that make the endpoint show what it sends on to a host, for `agentcore probe`."""
 
     def __init__(
         self,
@@ -313,6 +315,14 @@ class ProviderAdapter:
         return body
 
     # --- what comes back --------------------------------------------------------------------
+
+    def generation_id(self, headers: Mapping[str, str]) -> str:
+        """The endpoint's id of an answer, from the response's headers; empty where it has none.
+
+        It is there before the first event: an answer that dies at once can still be looked up. The
+        id in a chunk takes its place.
+        """
+        return headers.get("x-request-id", "")
 
     def decode(self, event_name: str, chunk: JsonObject) -> Iterable[StreamEvent]:
         """Stream events of one chunk, or of one whole answer.

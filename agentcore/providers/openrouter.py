@@ -1,5 +1,9 @@
 """OpenRouter: one key, many hosts; Claude's tool arguments stream by a header."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import JsonValue
 from typing_extensions import override
 
 from agentcore.families import CapParameter, ModelFamily
@@ -21,6 +25,13 @@ class OpenRouter(ProviderAdapter):
     # stored copy. Of tool messages the page says nothing: a breakpoint on their part was seen to
     # work (NousResearch/hermes-agent#57845), one beside their content hangs the request (#2391).
     capabilities = Capabilities(cache_breakpoints=True)
+
+    echo_fields: ClassVar[Mapping[str, JsonValue]] = {"debug": {"echo_upstream_body": True}}
+
+    @override
+    def generation_id(self, headers: Mapping[str, str]) -> str:
+        """What `GET /generation?id=…` is asked with."""
+        return headers.get("x-generation-id", "")
 
     @override
     def tool_streaming(self, family: ModelFamily) -> ToolStreaming:
