@@ -185,6 +185,7 @@ class Accumulator:
         self.done = False
         self.usage: Usage | None = None
         self.generation_id = ""
+        self.served_model = self.host = ""
         self.error: InStreamError | None = None
 
     def feed(self, event: StreamEvent) -> Phase | None:
@@ -211,8 +212,10 @@ class Accumulator:
                 self.usage = usage
             case FinishReason(reason):
                 self.finish_reason = reason.lower()
-            case ResponseInfo(id):
-                self.generation_id = id
+            case ResponseInfo():
+                self.generation_id = event.id or self.generation_id
+                self.served_model = event.model or self.served_model
+                self.host = event.host or self.host
             case InStreamError():
                 self.error = self.error or event
             case MessageRestart():

@@ -97,9 +97,14 @@ class FinishReason:
 
 @dataclass(frozen=True, slots=True)
 class ResponseInfo:
-    """The endpoint's id of this answer."""
+    """Where an answer comes from, as its chunks say; empty fields were absent."""
 
-    id: str
+    id: str = ""
+    """The endpoint's id of this answer."""
+    model: str = ""
+    """The model that answers: a snapshot of the one that was asked, or another one."""
+    host: str = ""
+    """Who runs it, where the endpoint passes requests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ class AttemptStarted(_RunEvent):
     output_limit: int | None
     """Tokens: the cap that is sent; None for none."""
     limit_source: str
-    """Where the cap comes from: `user`, `learned`, `family` or `none`."""
+    """Where the cap comes from: `user`, `learned`, `catalog`, `family` or `none`."""
     streamed: bool
     tool_streaming: bool
     """The endpoint is told to stream tool arguments."""

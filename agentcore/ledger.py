@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 Decision: TypeAlias = Literal["accept", "retry", "adjust", "keep", "stop"]
-LimitSource: TypeAlias = Literal["user", "learned", "family", "none"]
+LimitSource: TypeAlias = Literal["user", "learned", "catalog", "family", "none"]
 
 
 def estimate_tokens(size_bytes: int) -> int:
@@ -55,6 +55,8 @@ class AttemptRecord:
     output_limit: int | None = None
     """Tokens: the cap that was sent; None when none was."""
     limit_source: LimitSource = "none"
+    limit_note: str = ""
+    """Why a figure of the endpoint's catalog was not used, where one was refused."""
     waited_seconds: float = 0.0
     """The wait before this attempt."""
     seconds: float = 0.0
@@ -71,6 +73,10 @@ class AttemptRecord:
     """As reported; None when the attempt died before the report."""
     generation_id: str = ""
     """The endpoint's id of this answer, for looking it up there."""
+    served_model: str = ""
+    """The model that answered, as the endpoint named it."""
+    host: str = ""
+    """Who ran it, where the endpoint passes requests on and says to whom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

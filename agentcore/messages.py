@@ -108,6 +108,8 @@ class Usage:
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     """The part of `input_tokens` that was read from a cache."""
+    cost: float = 0.0
+    """US dollars, as billed; 0 where the endpoint does not say (most do not, OpenRouter does)."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -115,6 +117,7 @@ class Usage:
             output_tokens=self.output_tokens + other.output_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost=self.cost + other.cost,
         )
 
 

@@ -238,12 +238,15 @@ class Turn:
             tool_streaming=attempt.wire.tool_streaming,
             output_limit=attempt.wire.output_limit.tokens,
             limit_source=attempt.wire.output_limit.source,
+            limit_note=attempt.wire.output_limit.note,
             waited_seconds=waited,
             seconds=seconds,
             received_bytes=attempt.received_bytes,
             received_tokens=reported or estimate_tokens(partial.size_bytes),
             usage=usage,
             generation_id=attempt.accumulator.generation_id,
+            served_model=attempt.accumulator.served_model,
+            host=attempt.accumulator.host,
         )
 
     async def _report(

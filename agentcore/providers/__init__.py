@@ -1,7 +1,9 @@
-"""The endpoints that come with agentcore, by the name in `"name:model"`."""
+"""The endpoints that come with agentcore, by the name in `"name:model"`, and yours beside them."""
 
-from typing import Final
+import re
+from typing import Final, TypeVar
 
+from agentcore.errors import ConfigurationError
 from agentcore.providers.base import (
     ApiKey,
     Capabilities,
@@ -27,8 +29,47 @@ __all__ = [
     "Request",
     "ToolStreaming",
     "Wire",
+    "register",
 ]
 
 PROVIDERS: Final[dict[str, type[ProviderAdapter]]] = {
     adapter.name: adapter for adapter in (OpenRouter, OpenAI, Local)
 }
+"""Those of `agentcore`, and what `register` added."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+_Adapter = TypeVar("_Adapter", bound=type[ProviderAdapter])
+
+
+def register(adapter: _Adapter) -> _Adapter:
+    """Make `"name:model"` find an adapter of your own; a decorator for its class.
+
+    A package registers the adapters that come with it by entry points of the group
+    `agentcore.providers`, and needs no import.
+
+    Raises:
+        ConfigurationError: It is no adapter's class, its name cannot stand before a colon, or
+            another adapter has that name.
+    """
+    if not isinstance(adapter, type) or not issubclass(adapter, ProviderAdapter):
+        raise ConfigurationError(f"register({adapter!r}): give a subclass of ProviderAdapter")
+    name = adapter.name
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"register({adapter.__name__}): its name is {name!r}; give it one of lower-case letters, "
+            'digits, dots and dashes, as in name = "acme"'
+        )
+    taken = PROVIDERS.get(name)
+    if taken is not None and _place(taken) != _place(adapter):
+        raise ConfigurationError(
+            f"register({adapter.__name__}): {name!r} is the name of {_place(taken)}; choose another, "
+            f"or put yours in its place with PROVIDERS[{name!r}] = {adapter.__name__}"
+        )
+    PROVIDERS[name] = adapter
+    return adapter
+
+
+def _place(adapter: type[ProviderAdapter]) -> str:
+    """Where a class is defined: one that a notebook or a reload defines again has the same."""
+    return f"{adapter.__module__}.{adapter.__qualname__}"

@@ -88,6 +88,8 @@ class OutputLimit:
     tokens: int | None = None
     """None: no cap is sent."""
     source: LimitSource = "none"
+    note: str = ""
+    """Why a figure of the endpoint's catalog was not used, where one was refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,8 @@ class Capabilities:
     """Serves models with their own figures; False where the host decides (local servers)."""
     cache_breakpoints: bool = False
     """Takes `cache_control` on the text parts of system, user and tool messages, for Claude."""
+    reasoning_details: bool = True
+    """Takes structured reasoning back, on the messages that it came with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,11 +248,18 @@ class ProviderAdapter:
             case ToolMessage():
                 return {
                     "role": "tool",
-                    "tool_call_id": message.tool_call_id,
+                    "tool_call_id": self.call_id(message.tool_call_id),
                     "content": message.content,
                 }
             case AssistantMessage():
                 return self._assistant(message, family)
+
+    def call_id(self, id_: str) -> str:
+        """The id of a tool call as this endpoint takes it; the same one for the same call.
+
+        A conversation may hold calls that another endpoint named, under ids of another shape.
+        """
+        return id_
 
     def encode(self, request: Request) -> Wire:
         """The request as bytes: the one seam that another wire format replaces."""
@@ -304,10 +315,12 @@ class ProviderAdapter:
     def _assistant(self, message: AssistantMessage, family: ModelFamily) -> JsonObject:
         body: JsonObject = {"role": "assistant", "content": message.content or None}
         if message.tool_calls:
-            body["tool_calls"] = [call_payload(call) for call in message.tool_calls]
+            body["tool_calls"] = [
+                call_payload(call, self.call_id(call.id)) for call in message.tool_calls
+            ]
         elif body["content"] is None:
             body["content"] = ""
-        if message.reasoning_details:
+        if message.reasoning_details and self.capabilities.reasoning_details:
             body["reasoning_details"] = list(message.reasoning_details)
         if message.reasoning:
             for name in family.returned_reasoning:

@@ -50,10 +50,10 @@ def tool_payload(spec: ToolSpec) -> JsonObject:
     return {"type": "function", "function": function}
 
 
-def call_payload(call: ToolCall) -> JsonObject:
-    """A call as it stands in the history."""
+def call_payload(call: ToolCall, id_: str) -> JsonObject:
+    """A call as it stands in the history, under the id that the endpoint takes."""
     function: JsonObject = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": call.id, "type": "function", "function": function, **call.extra}
+    return {"id": id_, "type": "function", "function": function, **call.extra}
 
 
 def decode_chunk(event_name: str, chunk: JsonObject) -> Iterator[StreamEvent]:
@@ -63,19 +63,31 @@ def decode_chunk(event_name: str, chunk: JsonObject) -> Iterator[StreamEvent]:
         event_name: The SSE `event:` field; usually empty.
         chunk: The decoded JSON object of one event, or the body of a plain answer.
     """
-    if isinstance(id_ := chunk.get("id"), str) and id_:
-        yield ResponseInfo(id_)
+    if info := _info(chunk):
+        yield info
     choices = chunk.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
+    usage = chunk.get("usage")
     if isinstance(choice, dict):
         yield from _choice(choice)
-    usage = chunk.get("usage")
+        usage = usage or choice.get("usage")  # where Moonshot puts it
     if isinstance(usage, dict):
         yield UsageReport(_usage(usage))
     if error := chunk.get("error") or (isinstance(choice, dict) and choice.get("error")):
         yield InStreamError({"error": error})
     elif event_name == "error" or _is_error(chunk):
         yield InStreamError(chunk)
+
+
+def _info(chunk: JsonObject) -> ResponseInfo | None:
+    id_, model, host = chunk.get("id"), chunk.get("model"), chunk.get("provider")
+    if not (id_ or model or host):
+        return None
+    return ResponseInfo(
+        id=id_ if isinstance(id_, str) else "",
+        model=model if isinstance(model, str) else "",
+        host=host if isinstance(host, str) else "",
+    )
 
 
 def _is_error(chunk: JsonObject) -> bool:
@@ -169,9 +181,13 @@ def read_count(source: JsonValue, name: str) -> int:
 
 
 def _usage(usage: JsonObject) -> Usage:
+    cost = usage.get("cost")
     return Usage(
         input_tokens=read_count(usage, "prompt_tokens"),
         output_tokens=read_count(usage, "completion_tokens"),
         reasoning_tokens=read_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
-        cached_tokens=read_count(usage.get("prompt_tokens_details"), "cached_tokens"),
+        cached_tokens=read_count(usage.get("prompt_tokens_details"), "cached_tokens")
+        or read_count(usage, "prompt_cache_hit_tokens")  # DeepSeek
+        or read_count(usage, "cached_tokens"),  # Moonshot
+        cost=cost if isinstance(cost, float) and 0 <= cost < 1e9 else read_count(usage, "cost"),
     )
