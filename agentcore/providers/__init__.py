@@ -52,19 +52,20 @@ def register(adapter: _Adapter) -> _Adapter:
         ConfigurationError: It is no adapter's class, its name cannot stand before a colon, or
             another adapter has that name.
     """
-    if not isinstance(adapter, type) or not issubclass(adapter, ProviderAdapter):
+    given: object = adapter
+    if not isinstance(given, type) or not issubclass(given, ProviderAdapter):
         raise ConfigurationError(f"register({adapter!r}): give a subclass of ProviderAdapter")
-    name = adapter.name
+    name: object = adapter.name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"register({adapter.__name__}): its name is {name!r}; give it one of lower-case letters, "
-            'digits, dots and dashes, as in name = "acme"'
+            f"register({adapter.__name__}): its name is {name!r}; give it one of lower-case "
+            'letters, digits, dots and dashes, as in name = "acme"'
         )
     taken = PROVIDERS.get(name)
     if taken is not None and _place(taken) != _place(adapter):
         raise ConfigurationError(
-            f"register({adapter.__name__}): {name!r} is the name of {_place(taken)}; choose another, "
-            f"or put yours in its place with PROVIDERS[{name!r}] = {adapter.__name__}"
+            f"register({adapter.__name__}): {name!r} is the name of {_place(taken)}; choose "
+            f"another, or put yours in its place with PROVIDERS[{name!r}] = {adapter.__name__}"
         )
     PROVIDERS[name] = adapter
     return adapter
