@@ -20,7 +20,8 @@ from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message, Usage, dump_messages, load_messages
 from agentcore.providers import Local, OpenAI, OpenRouter, ProviderAdapter
 from agentcore.retry import Backoff, Policy
-from agentcore.run import Limits, RunResult
+from agentcore.run import RunResult
+from agentcore.settings import Limits
 from agentcore.tools.base import Tool, ToolContext, ToolResult, tool
 
 __all__ = [

@@ -20,26 +20,19 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import anyio
 
+from agentcore.catalog_store import CatalogStore
 from agentcore.client import Client
 from agentcore.clocks import Clocks
 from agentcore.draft_store import DraftStore
-from agentcore.endpoint import resolve_model
+from agentcore.endpoint import ModelChoice, cache_folder, resolve_models
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
 from agentcore.history import KeepUnder
 from agentcore.messages import Message, SystemMessage, UserMessage, mend_surrogates
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
-from agentcore.run import (
-    History,
-    LearnedLimits,
-    Limits,
-    Run,
-    RunResult,
-    Settings,
-    checked_tools,
-    checked_workspace,
-)
+from agentcore.run import Learned, Run, RunResult
+from agentcore.settings import History, Limits, Settings, checked_tools, checked_workspace
 from agentcore.tools.base import Tool
 from agentcore.turn import Chance
 
@@ -89,8 +82,9 @@ class Agent:
 
     def __init__(
         self,
-        model: str,
+        model: str | Sequence[ModelChoice] = (),
         *,
+        models: Sequence[ModelChoice] = (),
         tools: Iterable[Tool] = (),
         workspace: str | os.PathLike[str] = ".",
         system: str = "",
@@ -108,7 +102,12 @@ class Agent:
         """Check everything that can be checked before a request.
 
         Args:
-            model: `"provider:model-id"`; or the endpoint's own model id beside `adapter`.
+            model: `"provider:model-id"`; or the endpoint's own model id beside `adapter`; or a
+                list, see `models`.
+            models: Instead of `model`: several of them, a pair of the endpoint's own id and its
+                adapter where it has one. The first is asked; when its endpoint fails for good (no
+                credit, key or model, no capacity after all attempts) the run goes on with the next,
+                and with all that was kept.
             tools: What the model may call; made by `@tool`.
             workspace: An existing folder for file tools and programs.
             system: Instructions above the conversation.
@@ -128,7 +127,9 @@ class Agent:
         Raises:
             ConfigurationError: An argument cannot be used; the text says which and why.
         """
-        self.model = model
+        if model and models:
+            raise ConfigurationError("model and models: give one of them")
+        self.model = models or model
         self.adapter = adapter
         self.system = system
         self.max_output_tokens = max_output_tokens
@@ -141,8 +142,7 @@ class Agent:
         self.allow_unconfined = allow_unconfined
         self._transport = transport
         self._chance = Chance(sleep=sleep, roll=roll, new_id=_new_id)
-        self._learned: LearnedLimits = {}
-        resolve_model(model, adapter)
+        self._learned: Learned = {}
         self._settings()
 
     async def run(
@@ -171,6 +171,7 @@ class Agent:
                 chance=self._chance,
                 learned=self._learned,
                 store=DraftStore(checked_workspace(self.workspace)),
+                catalogs=CatalogStore(cache_folder() / "catalog"),
                 emit=emit,
             )
             return await run.to_the_end(self._opening(prompt, messages))
@@ -230,8 +231,7 @@ class Agent:
 
     def _settings(self) -> Settings:
         return Settings(
-            model=self.model,
-            adapter=self.adapter,
+            endpoints=resolve_models(self.model, self.adapter),
             tools=checked_tools(self.tools, self.allow_unconfined),
             workspace=checked_workspace(self.workspace),
             max_output_tokens=self.max_output_tokens,

@@ -1,23 +1,93 @@
 """Which endpoint a model string names, and the credential for it."""
 
+import importlib.metadata
 import os
 import re
-from collections.abc import Coroutine
+from collections.abc import Sequence
+from dataclasses import dataclass
+from inspect import isawaitable
+from pathlib import Path
+from typing import TypeAlias
 
 from agentcore.errors import ConfigurationError
-from agentcore.providers import PROVIDERS
+from agentcore.providers import PROVIDERS, register
 from agentcore.providers.base import ProviderAdapter
 
-__all__ = ["key_of", "resolve_model"]
+__all__ = [
+    "Endpoint",
+    "ModelChoice",
+    "all_providers",
+    "cache_folder",
+    "check_key",
+    "key_of",
+    "resolve_model",
+    "resolve_models",
+]
+
+ModelChoice: TypeAlias = str | tuple[str, ProviderAdapter]
+"""`"provider:model-id"`, or the endpoint's own model id beside its adapter."""
+
+_GROUP = "agentcore.providers"
+"""The entry points by which an installed package adds its adapters."""
+
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 
-def resolve_model(model: str, adapter: ProviderAdapter | None) -> tuple[ProviderAdapter, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A model at the endpoint that serves it."""
+
+    adapter: ProviderAdapter
+    model: str
+    """The id as the endpoint knows it."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What tells it from others: the address and the model."""
+        return self.adapter.base_url, self.model
+
+
+def resolve_models(
+    model: str | Sequence[ModelChoice], adapter: ProviderAdapter | None
+) -> tuple[Endpoint, ...]:
+    """The endpoints to try in turn: one, or those of a list.
+
+    Raises:
+        ConfigurationError: The list is empty, or one of them cannot be used.
+    """
+    if isinstance(model, str):
+        return (resolve_model(model, adapter),)
+    given: object = model
+    if not isinstance(given, Sequence) or not given:
+        raise ConfigurationError(
+            f"model {model!r}: give one id as text, or a list of them to try in turn"
+        )
+    if adapter is not None:
+        raise ConfigurationError(
+            "adapter: it goes with one model; in a list write it beside its model, as in "
+            'models=[("qwen3-coder", Local(base_url=…)), "openrouter:…"]'
+        )
+    endpoints: list[Endpoint] = []
+    for choice in model:
+        match choice:
+            case (str(id_), ProviderAdapter() as own):
+                endpoints.append(resolve_model(id_, own))
+            case str():
+                endpoints.append(resolve_model(choice, None))
+            case _:
+                raise ConfigurationError(
+                    f'models: {choice!r} is none; write "provider:model-id", or a pair of the '
+                    "endpoint's own id and its adapter"
+                )
+    return tuple(endpoints)
+
+
+def resolve_model(model: str, adapter: ProviderAdapter | None) -> Endpoint:
     """The endpoint and its own model id.
 
     Raises:
         ConfigurationError: The string names no provider that is known, or no model.
     """
-    known = ", ".join(sorted(PROVIDERS))
     if not isinstance(model, str):
         raise ConfigurationError(f"model {model!r}: give one id as text")
     if adapter is not None and not isinstance(adapter, ProviderAdapter):
@@ -31,34 +101,107 @@ def resolve_model(model: str, adapter: ProviderAdapter | None) -> tuple[Provider
         if not colon or not model_id:
             raise ConfigurationError(
                 f'model {model!r}: write "provider:model-id", for example '
-                f'"openrouter:anthropic/claude-opus-4.6" (providers: {known}), or pass adapter=…'
+                f'"openrouter:anthropic/claude-opus-4.6" (providers: {_known()}), or pass adapter=…'
             )
-        if provider not in PROVIDERS:
-            raise ConfigurationError(
-                f"model {model!r}: there is no provider {provider!r} (providers: {known}); for "
-                "another endpoint pass adapter=Local(base_url=…) or your own adapter"
-            )
-        adapter, model = PROVIDERS[provider](), model_id
+        adapter, model = _find_provider(provider, model)(), model_id
     if not model:
         raise ConfigurationError("model '': give the model's id as the endpoint knows it")
-    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", adapter.base_url):
+    if not _ADDRESS.fullmatch(adapter.base_url):
+        _refuse_address(adapter)
+    return Endpoint(adapter=adapter, model=model)
+
+
+def _refuse_address(adapter: ProviderAdapter) -> None:
+    # What stands before an @ is a credential: it is shown to nobody.
+    shown = re.sub(r"//[^/]*@", "//…@", adapter.base_url)
+    way = "give the address, with http:// or https:// and the version part, without a query"
+    if shown != adapter.base_url:
+        way = "leave out the credential, it would stand in texts and logs; pass api_key=…"
+    raise ConfigurationError(
+        f'{type(adapter).__name__}(base_url={shown!r}): {way}, as in "{adapter.example_url}"'
+    )
+
+
+# --- providers ------------------------------------------------------------------------------
+
+
+def _find_provider(name: str, model: str) -> type[ProviderAdapter]:
+    if name in PROVIDERS:
+        return PROVIDERS[name]
+    for entry in importlib.metadata.entry_points(group=_GROUP, name=name):
+        return _load(entry)
+    raise ConfigurationError(
+        f"model {model!r}: there is no provider {name!r} (providers: {_known()}); for another "
+        "endpoint pass adapter=Local(base_url=…) or your own adapter"
+    )
+
+
+def _load(entry: importlib.metadata.EntryPoint) -> type[ProviderAdapter]:
+    try:
+        offered = entry.load()
+        name = getattr(offered, "name", entry.name)
+        if name != entry.name:
+            raise ConfigurationError(
+                f"its name is {name!r}; the entry point and the adapter must have the same"
+            )
+        adapter: type[ProviderAdapter] = register(offered)
+    except Exception as error:
+        package = entry.dist.name if entry.dist is not None else "an installed package"
         raise ConfigurationError(
-            f"{type(adapter).__name__}(base_url={adapter.base_url!r}): give the address, with "
-            'http:// or https:// and the version part, without a query, as in "http://localhost:8000/v1"'
-        )
-    return adapter, model
+            f"provider {entry.name!r}: {package} offers it as {entry.value}, which cannot be used: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return adapter
 
 
-def key_of(adapter: ProviderAdapter) -> str:
-    """The credential, from the adapter or the environment: the one place where that is read.
+def all_providers() -> dict[str, type[ProviderAdapter]]:
+    """Every provider by its name, those of installed packages too.
 
-    White space around it is dropped: keys are read from files. Its text stands in no error.
+    Raises:
+        ConfigurationError: A package offers something that is no adapter.
+    """
+    for entry in importlib.metadata.entry_points(group=_GROUP):
+        if entry.name not in PROVIDERS:
+            _load(entry)
+    return dict(PROVIDERS)
+
+
+def _known() -> str:
+    offered = {entry.name for entry in importlib.metadata.entry_points(group=_GROUP)}
+    return ", ".join(sorted({*PROVIDERS, *offered}))
+
+
+# --- what the environment says --------------------------------------------------------------
+
+
+async def key_of(adapter: ProviderAdapter) -> str:
+    """The credential: the adapter's own, what its function gives, or the environment's.
 
     Raises:
         ConfigurationError: There is none and one is needed, or it is no key.
     """
-    who = adapter.name or type(adapter).__name__
-    key = _given_key(adapter, who)
+    given = adapter.api_key
+    return _checked_key(adapter, await _asked(adapter) if callable(given) else given)
+
+
+def check_key(adapter: ProviderAdapter) -> None:
+    """Find a missing key before any request; a function is asked only when a request is made.
+
+    Raises:
+        ConfigurationError: There is none and one is needed, or it is no key.
+    """
+    if not callable(adapter.api_key):
+        _checked_key(adapter, adapter.api_key)
+
+
+def cache_folder() -> Path:
+    """Where what can be fetched again is kept: `$XDG_CACHE_HOME/agentcore`, or in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "agentcore"
+
+
+def _checked_key(adapter: ProviderAdapter, key: str | None) -> str:
+    """White space around a key is dropped: keys are read from files. Its text is in no error."""
+    who = _name_of(adapter)
     if key is None and adapter.api_key_env:
         key = os.environ.get(adapter.api_key_env)
     key = (key or "").strip()
@@ -73,21 +216,23 @@ def key_of(adapter: ProviderAdapter) -> str:
     return key
 
 
-def _given_key(adapter: ProviderAdapter, who: str) -> str | None:
+async def _asked(adapter: ProviderAdapter) -> str:
     given = adapter.api_key
-    if not callable(given):
-        return given
+    assert callable(given)
+    who = _name_of(adapter)
     try:
-        key: object = given()
+        answer = given()
+        key: object = await answer if isawaitable(answer) else answer
     except Exception as error:
         raise ConfigurationError(
             f"the api_key function for {who} raised {type(error).__name__}: {error}"
         ) from error
-    if isinstance(key, Coroutine):
-        key.close()
     if not isinstance(key, str):
         raise ConfigurationError(
-            f"the api_key function for {who} gave a {type(key).__name__}; it must return text, "
-            "and must not be async"
+            f"the api_key function for {who} gave a {type(key).__name__}; it must give text"
         )
     return key
+
+
+def _name_of(adapter: ProviderAdapter) -> str:
+    return adapter.name or type(adapter).__name__

@@ -17,6 +17,7 @@ __all__ = [
     "Done",
     "DraftKept",
     "DraftsFound",
+    "EndpointChanged",
     "FinishReason",
     "GuidanceGiven",
     "InStreamError",
@@ -153,6 +154,8 @@ class AttemptStarted(_RunEvent):
     """Tokens: the cap that is sent; None for none."""
     limit_source: str
     """Where the cap comes from: `user`, `learned`, `catalog`, `family` or `none`."""
+    limit_note: str
+    """Why a figure of the endpoint's catalog is not used; empty where none was refused."""
     streamed: bool
     tool_streaming: bool
     """The endpoint is told to stream tool arguments."""
@@ -205,6 +208,17 @@ class WaitStarted(_RunEvent):
 
     seconds: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChanged(_RunEvent):
+    """The run goes on with the next model of its list: this one's endpoint failed for good."""
+
+    provider: str
+    """The one that is asked from now on."""
+    model: str
+    reason: str
+    """Why the one before is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +300,7 @@ RunEvent: TypeAlias = (
     | AttemptCut
     | OutputDiscarded
     | WaitStarted
+    | EndpointChanged
     | DraftsFound
     | DraftKept
     | TextKept

@@ -24,6 +24,7 @@ __all__ = [
     "KEEP_LATEST",
     "KeepUnder",
     "Section",
+    "as_told_elsewhere",
     "compact",
     "find_sections",
     "has_stand_in",
@@ -41,6 +42,24 @@ _STAND_IN = re.compile(
     rf'^[ \t]*\[left out: lines \d+ to \d+ of ".*", on disk, sha256 [0-9a-f]{{{SHOWN_DIGITS}}}\]',
     re.M,
 )
+
+
+def as_told_elsewhere(messages: Sequence[Message]) -> list[Message]:
+    """Messages without what only the endpoint that gave them can read: signatures of reasoning.
+
+    Another one refuses them, or a request that has them (litellm documents it of Claude's thinking
+    blocks; OpenAI and Mistral refuse unknown fields of a message).
+    """
+    return [
+        replace(
+            message,
+            reasoning_details=(),
+            tool_calls=tuple(replace(call, extra={}) for call in message.tool_calls),
+        )
+        if isinstance(message, AssistantMessage)
+        else message
+        for message in messages
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ __all__ = [
     "Recovery",
     "Retry",
     "Stop",
+    "concerns_endpoint",
     "decide",
     "is_retried",
 ]
@@ -41,6 +42,8 @@ class Adjustments:
     """Tokens: a cap that this endpoint named when it refused ours."""
     cap_parameter: CapParameter | None = None
     """The cap's name that this endpoint asked for when it refused ours."""
+    switch_refused: bool = False
+    """The endpoint refused that switch by name: it is left out from now on."""
     omitted: frozenset[str] = field(default_factory=frozenset)
     """Payload fields to leave out: ours, refused by this endpoint."""
 
@@ -63,6 +66,8 @@ class Failure:
     """Tokens: the cap that was sent."""
     tool_streaming: bool = False
     """The request asked for streamed tool arguments."""
+    has_new_key: bool = False
+    """The key was refused, and the function that gives it has another one now."""
     is_worth_keeping: bool = False
     """Enough of a large argument, or of a text, arrived to go on from it (`drafts`)."""
 
@@ -112,6 +117,7 @@ def decide(
     budget: Budget,
     policy: Policy,
     roll: float,
+    has_next: bool = False,
 ) -> Recovery:
     """What to do about a failed attempt.
 
@@ -121,8 +127,9 @@ def decide(
         budget: What the turn has spent, this attempt included.
         policy: The limits.
         roll: A random number between 0 and 1, for the wait.
+        has_next: Another endpoint can go on from what is kept, when this one cannot.
     """
-    kept = _worth_keeping(failure, earlier, budget, policy)
+    kept = _worth_keeping(failure, earlier, budget, policy, has_next)
     if kept is not None:
         return kept
     correction = _correction(failure, earlier)
@@ -134,6 +141,28 @@ def decide(
     if not kind.is_transient:
         return Stop(reason=f"a failure of kind {kind} does not pass with time")
     return _retry(failure, budget, policy, roll)
+
+
+def concerns_endpoint(failure: Failure) -> bool:
+    """Another endpoint may do what this one does not: the request itself is not at fault.
+
+    Of an answer that just ends this holds too; of one that reached its cap it does not.
+    """
+    if failure.cause is CutCause.CAPPED:
+        return False
+    return failure.classification.kind not in _FAULTS_OF_THE_REQUEST
+
+
+_FAULTS_OF_THE_REQUEST = frozenset(
+    {
+        ErrorKind.CANCELLED,
+        ErrorKind.CONTENT_POLICY,
+        ErrorKind.CONTEXT_OVERFLOW,
+        ErrorKind.INVALID_REQUEST,
+        ErrorKind.OUTPUT_LIMIT,
+        ErrorKind.REQUEST_TOO_LARGE,
+    }
+)
 
 
 def is_retried(classification: Classification, policy: Policy) -> bool:
@@ -150,12 +179,13 @@ def is_retried(classification: Classification, policy: Policy) -> bool:
 
 
 def _worth_keeping(
-    failure: Failure, earlier: Sequence[Failure], budget: Budget, policy: Policy
+    failure: Failure, earlier: Sequence[Failure], budget: Budget, policy: Policy, has_next: bool
 ) -> Keep | None:
     """What arrived is kept when it is much, or when another attempt would only repeat the cut."""
     if not policy.keep_drafts or failure.cause in (None, CutCause.FILTERED):
         return None
-    if not failure.classification.kind.is_transient:
+    is_elsewhere = has_next and concerns_endpoint(failure) and failure.is_worth_keeping
+    if not failure.classification.kind.is_transient and not is_elsewhere:
         return None
     if failure.is_worth_keeping:
         return Keep(reason="enough arrived to go on from it")
@@ -195,6 +225,8 @@ def _correction(failure: Failure, earlier: Sequence[Failure]) -> Adjust | None:
             half = (failure.output_limit or 0) // 2
             reason = f"the endpoint refuses the cap and names no other: half of it, {half} tokens"
             return Adjust(adjustments=replace(now, output_limit=half), reason=reason)
+    if failure.has_new_key and not any(other.has_new_key for other in earlier):
+        return Adjust(adjustments=now, reason="there is another key than the one refused")
     if kind is ErrorKind.INVALID_REQUEST and failure.facts is not None:
         return _without_refused_field(failure, failure.facts)
     if failure.cause is CutCause.MALFORMED and failure.tool_streaming:
@@ -222,7 +254,7 @@ def _without_refused_field(failure: Failure, facts: ErrorFacts) -> Adjust | None
     text = f"{facts.param or ''}\n{shortened(facts.text)}"
     if failure.tool_streaming and _STREAMING_SWITCH.search(text):
         reason = "the endpoint refuses the switch that streams tool arguments"
-        return Adjust(adjustments=replace(now, tool_streaming=False), reason=reason)
+        return Adjust(adjustments=replace(now, switch_refused=True), reason=reason)
     for sent, asked in (_CAP_NAMES, _CAP_NAMES[::-1]):
         if sent in failure.added_fields and now.cap_parameter is None and _names(text, sent, asked):
             reason = f"the endpoint wants the cap as {asked}"

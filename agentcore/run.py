@@ -1,76 +1,59 @@
 """One run: turn after turn, until the model stops or a limit is reached."""
 
-import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
 
+from agentcore.catalog import CatalogFigures
+from agentcore.catalog_store import CatalogStore
 from agentcore.client import Client
-from agentcore.clocks import Clocks
 from agentcore.dispatch import Dispatched, Dispatcher, reason_of
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, joined_text, keep, last_words
-from agentcore.endpoint import key_of, resolve_model
+from agentcore.endpoint import Endpoint, check_key, key_of
 from agentcore.errors import ConfigurationError, RunError
-from agentcore.events import DraftsFound, RunEvent, TextKept, TurnFinished
-from agentcore.families import family_of
+from agentcore.events import (
+    DraftsFound,
+    EndpointChanged,
+    RunEvent,
+    TextKept,
+    TurnFinished,
+)
+from agentcore.families import ModelFamily, family_of
 from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, TextGuidance, render
-from agentcore.history import KeepUnder, Section, compact, find_sections, message_tokens
+from agentcore.history import (
+    KeepUnder,
+    Section,
+    as_told_elsewhere,
+    compact,
+    find_sections,
+    message_tokens,
+)
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
+from agentcore.lookup import look_up
 from agentcore.messages import Message, Usage, UserMessage
-from agentcore.providers.base import ProviderAdapter, Request
-from agentcore.recovery import Adjustments
-from agentcore.retry import Policy
-from agentcore.tools.base import Tool, ToolContext
+from agentcore.providers.base import Request
+from agentcore.recovery import Adjustments, concerns_endpoint
+from agentcore.settings import Limits, Settings
+from agentcore.tools.base import ToolContext
 from agentcore.tools.files import read_below
 from agentcore.turn import Chance, GivenUp, Turn
 from agentcore.verdict import Complete, Partial
+
+__all__ = ["Learned", "Run", "RunResult"]
 
 MAX_BARREN_TEXTS = 3
 """Cuts in a row without a new word of a text answer; then the run stops."""
 MAX_MESSAGE_CHARACTERS = 400
 """How much of an endpoint's message the text for the person repeats; the ledger has it whole."""
 
-__all__ = [
-    "History",
-    "LearnedLimits",
-    "Limits",
-    "Run",
-    "RunResult",
-    "Settings",
-    "checked_tools",
-    "checked_workspace",
-]
-
-History: TypeAlias = Callable[[tuple[Message, ...]], Sequence[Message]]
-"""Decides which messages the next request carries. Pure."""
-
-
-LearnedLimits: TypeAlias = dict[tuple[str, str], int]
-"""(base URL, model) → the largest output cap, in tokens, that the endpoint said it takes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """When a run ends although the model would go on."""
-
-    idle_turns: int = 50
-    """Turns in a row that wrote nothing new. Sixty sections of a file are progress, not a loop."""
-    seconds: float | None = None
-    """For the whole run; None for no limit."""
-
-    def __post_init__(self) -> None:
-        if not self.idle_turns >= 1:
-            raise ConfigurationError(f"Limits(idle_turns={self.idle_turns!r}): must be at least 1")
-        if self.seconds is not None and not self.seconds > 0:
-            raise ConfigurationError(
-                f"Limits(seconds={self.seconds!r}): must be above 0, or None for no limit"
-            )
+Learned: TypeAlias = dict[tuple[str, str], Adjustments]
+"""(base URL, model) → what the endpoint refused: the largest cap that it takes, fields to leave out
+or to rename. Known from then on, in all runs of an agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,35 +73,15 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What an agent is set to at one moment."""
+class _Step:
+    """What one turn came to."""
 
-    model: str
-    adapter: ProviderAdapter | None
-    tools: tuple[Tool, ...]
-    workspace: Path
-    max_output_tokens: int | None
-    policy: Policy
-    clocks: Clocks | None
-    limits: Limits
-    history: "History | KeepUnder"
-
-    def __post_init__(self) -> None:
-        cap = self.max_output_tokens
-        if cap is not None and (type(cap) is not int or cap < 1):
-            raise ConfigurationError(
-                f"max_output_tokens={cap!r}: must be a whole number from 1 on, or None to leave it "
-                "to the adapter"
-            )
-        if not isinstance(self.history, KeepUnder) and not callable(self.history):
-            raise ConfigurationError(
-                f"history={self.history!r}: give KeepUnder(share=…), or a function from messages "
-                "to messages, as send_all is"
-            )
-        for name, kind in (("policy", Policy), ("limits", Limits), ("clocks", Clocks | None)):
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                raise ConfigurationError(f"{name}={value!r}: give a {name.capitalize()}")
+    changed: bool
+    """Something new was written or kept."""
+    stop: str = ""
+    """Why the run must end; empty when it need not."""
+    goes_on: bool = False
+    """The model has not said its last word, whatever the conversation ends with."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,9 +92,11 @@ class Run:
     """Asked before every turn: a switch of model counts from the next one on."""
     client: Client
     chance: Chance
-    learned: LearnedLimits
+    learned: Learned
     store: DraftStore
     """Where texts that are cut are parked."""
+    catalogs: CatalogStore
+    """Where the answers of endpoints' catalogs are kept."""
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
     ledger: list[AttemptRecord] = field(default_factory=list)
     dispatcher: Dispatcher = field(init=False)
@@ -143,6 +108,14 @@ class Run:
     """The last answer's streamed arguments were no JSON: the next turn asks for whole ones."""
     _barren_texts: int = 0
     """Cuts in a row that brought nothing new of it."""
+    _given_up: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Endpoints of the list that failed for good, and how."""
+    _place: tuple[str, str] | None = None
+    """The endpoint that was asked last."""
+    _figures: dict[tuple[str, str], CatalogFigures | None] = field(default_factory=dict)
+    """What the endpoints' catalogs say, asked once a run."""
+    _foreign: int = 0
+    """So many messages, the oldest, were told by or to another endpoint than this one."""
 
     async def to_the_end(self, conversation: list[Message]) -> RunResult:
         """Go on with a conversation, which ends with what the person said.
@@ -151,6 +124,9 @@ class Run:
             RunError: The run cannot go on.
         """
         settings = self._checked_settings(conversation)
+        if len(settings.endpoints) > 1:
+            for endpoint in settings.endpoints:
+                check_key(endpoint.adapter)
         context = ToolContext(workspace=settings.workspace)
         self.dispatcher = Dispatcher(tools={}, context=context, store=self.store, emit=self.emit)
         await self._find_drafts()
@@ -162,34 +138,42 @@ class Run:
             self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
             turn = await self._turn(number, conversation, settings)
             try:
-                changed, reason = await self._take_turn(turn, conversation)
+                step = await self._take_turn(turn, conversation, settings)
             except BaseException:
                 turn.leave()
                 raise
             turn.settle()
-            if not reason and self._is_over(conversation):
+            if not step.stop and not step.goes_on and self._is_over(conversation):
                 return self._result(conversation)
-            idle = 0 if changed else idle + 1
+            idle = 0 if step.changed else idle + 1
             seconds = anyio.current_time() - started
-            reason = reason or _limit_reached(settings.limits, idle, seconds)
+            reason = step.stop or _limit_reached(settings.limits, idle, seconds)
             if reason:
                 raise self._stopped(reason, conversation)
 
-    async def _take_turn(self, turn: Turn, conversation: list[Message]) -> tuple[bool, str]:
-        """An answer and its tools' results: was something new written, and why must it end?"""
+    async def _take_turn(
+        self, turn: Turn, conversation: list[Message], settings: Settings
+    ) -> _Step:
+        """An answer and its tools' results."""
         try:
             outcome = await turn.run()
         except ConfigurationError as error:
             raise self._misconfigured(error, conversation) from error
         self._learn(turn)
         if isinstance(outcome, GivenUp):
+            if turn.has_next and concerns_endpoint(outcome.failure):
+                await self._change_endpoint(settings, outcome.reason)
+                return _Step(changed=True, goes_on=True)
             await self._keep_on_stop(outcome, turn)
             raise self._stopped(outcome.reason, conversation, partial=outcome.failure.partial)
         kept = outcome if isinstance(outcome, Kept) else None
         self._asks_for_buffering = kept is not None and kept.cause is CutCause.MALFORMED
+        kind = self.ledger[-1].kind
+        if kept is not None and kind is not None and not kind.is_transient:
+            await self._change_endpoint(settings, f"a failure of kind {kind}")
         if kept is not None and kept.is_text:
             conversation += await self._keep_text(kept)
-            return True, self._text_stop()
+            return _Step(changed=True, stop=self._text_stop())
         conversation.append(outcome.message)
         self.dispatched = await self.dispatcher.dispatch(outcome.message, kept, self.ledger[-1])
         conversation.extend(self.dispatched.messages)
@@ -197,12 +181,35 @@ class Run:
         if outcome.message.tool_calls:
             self._texts.clear()
             self._barren_texts = 0
-        return self.dispatched.changed, self.dispatched.stop
+        return _Step(changed=self.dispatched.changed, stop=self.dispatched.stop)
 
     @staticmethod
     def _is_over(conversation: Sequence[Message]) -> bool:
         last = conversation[-1]
         return last.role == "assistant" and not last.tool_calls
+
+    # --- endpoints --------------------------------------------------------------------------
+
+    def _left(self, settings: Settings) -> list[Endpoint]:
+        """Those of the list that have not failed in this run, in order."""
+        return [one for one in settings.endpoints if one.place not in self._given_up]
+
+    async def _change_endpoint(self, settings: Settings, reason: str) -> None:
+        """The endpoint of the last attempt failed for good: the next one is asked from now on."""
+        record = self.ledger[-1]
+        place = (record.base_url, record.model)
+        self._given_up[place] = f"{record.provider}: {record.model} ({record.kind})"
+        following = self._left(settings)[0]
+        if self.emit is not None:
+            await self.emit(
+                EndpointChanged(
+                    turn=record.turn,
+                    attempt=record.attempt,
+                    provider=following.adapter.name,
+                    model=following.model,
+                    reason=reason,
+                )
+            )
 
     # --- what was cut -----------------------------------------------------------------------
 
@@ -247,11 +254,9 @@ class Run:
 
     def _checked_settings(self, conversation: Sequence[Message]) -> Settings:
         try:
-            settings = self.settings()
-            resolve_model(settings.model, settings.adapter)
+            return self.settings()
         except ConfigurationError as error:
             raise self._misconfigured(error, conversation) from error
-        return settings
 
     def _misconfigured(
         self, error: ConfigurationError, conversation: Sequence[Message]
@@ -260,18 +265,10 @@ class Run:
         return self._stopped(str(error), conversation) if self.ledger else error
 
     async def _turn(self, number: int, conversation: Sequence[Message], settings: Settings) -> Turn:
-        adapter, model = resolve_model(settings.model, settings.adapter)
-        family = family_of(model)
-        window = family.context_window_tokens if adapter.capabilities.family_limits else None
-        request = Request(
-            model=model,
-            family=family,
-            adjustments=Adjustments(tool_streaming=not self._asks_for_buffering),
-            messages=await self._messages(conversation, settings, window),
-            tools=tuple(tool.spec for tool in settings.tools),
-            max_output_tokens=settings.max_output_tokens,
-            learned_output_tokens=self.learned.get((adapter.base_url, model)),
-        )
+        left = self._left(settings)
+        endpoint = left[0] if left else settings.endpoints[0]
+        adapter = endpoint.adapter
+        request = await self._request(endpoint, conversation, settings)
         return Turn(
             number=number,
             client=self.client,
@@ -287,7 +284,47 @@ class Run:
             ids_in_use=_call_ids(conversation),
             draft_arguments={tool.name: tool.draft for tool in settings.tools if tool.draft},
             no_argument_tools=frozenset(t.name for t in settings.tools if t.requires_nothing),
+            has_next=len(left) > 1,
         )
+
+    async def _request(
+        self, endpoint: Endpoint, conversation: Sequence[Message], settings: Settings
+    ) -> Request:
+        """What is asked next of an endpoint."""
+        learned = self.learned.get(endpoint.place, Adjustments())
+        family = family_of(endpoint.model)
+        request = Request(
+            model=endpoint.model,
+            family=family,
+            adjustments=replace(
+                learned, output_limit=None, tool_streaming=not self._asks_for_buffering
+            ),
+            messages=(),
+            tools=tuple(tool.spec for tool in settings.tools),
+            max_output_tokens=settings.max_output_tokens,
+            learned_output_tokens=learned.output_limit,
+            catalog=await self._look_up(endpoint, family),
+        )
+        window = endpoint.adapter.context_window(request)
+        told = self._as_told(conversation, endpoint)
+        return replace(request, messages=await self._messages(told, settings, window))
+
+    async def _look_up(self, endpoint: Endpoint, family: ModelFamily) -> CatalogFigures | None:
+        if endpoint.place not in self._figures:
+            self._figures[endpoint.place] = await look_up(
+                endpoint, family, client=self.client, store=self.catalogs
+            )
+        return self._figures[endpoint.place]
+
+    def _as_told(self, conversation: Sequence[Message], endpoint: Endpoint) -> list[Message]:
+        """The conversation, without what only the endpoint before this one can read."""
+        if self._place not in (None, endpoint.place):
+            self._foreign = len(conversation)
+        self._place = endpoint.place
+        return [
+            *as_told_elsewhere(conversation[: self._foreign]),
+            *conversation[self._foreign :],
+        ]
 
     async def _messages(
         self, conversation: Sequence[Message], settings: Settings, window_tokens: int | None
@@ -319,10 +356,14 @@ class Run:
         )
 
     def _learn(self, turn: Turn) -> None:
-        """Remember a cap that the endpoint named, for later turns and runs of this agent."""
-        limit = turn.request.adjustments.output_limit
-        if limit is not None:
-            self.learned[turn.adapter.base_url, turn.request.model] = limit
+        """Remember what the endpoint refused, for later turns and runs of this agent."""
+        request = turn.request
+        self.learned[turn.adapter.base_url, request.model] = replace(
+            request.adjustments,
+            streamed=True,
+            tool_streaming=True,
+            output_limit=request.adjustments.output_limit or request.learned_output_tokens,
+        )
 
     async def _turn_finished(self, outcome: Complete | Kept) -> None:
         if self.emit is not None:
@@ -356,6 +397,8 @@ class Run:
         tool = next((answer.name for answer in reversed(answers) if answer.is_error), "")
         if partial is not None and partial.calls:
             tool = partial.calls[-1].name
+        if self._given_up:
+            reason += f"; before it, without success: {', '.join(self._given_up.values())}"
         text = render(
             StoppedText(
                 provider=last.provider,
@@ -417,52 +460,3 @@ def _limit_reached(limits: Limits, idle: int, seconds: float) -> str:
     if limits.seconds is not None and seconds >= limits.seconds:
         return f"the run has taken {seconds:.0f} s (Limits.seconds)"
     return ""
-
-
-def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
-    """An existing folder that can be written to, links resolved.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    try:
-        path = Path(workspace)
-    except TypeError:
-        raise ConfigurationError(f"workspace {workspace!r}: give the path of a folder") from None
-    if not path.is_dir():
-        raise ConfigurationError(
-            f"workspace {str(path)!r}: there is no such folder; create it first"
-        )
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"workspace {str(path)!r}: cannot be written to")
-    return path.resolve()
-
-
-def checked_tools(tools: Iterable[Tool], allow_unconfined: Iterable[str]) -> tuple[Tool, ...]:
-    """The tools, each of another name, and none that is unconfined and not allowed.
-
-    Raises:
-        ConfigurationError: One is not as it must be.
-    """
-    if isinstance(tools, Tool):
-        raise ConfigurationError(f"tools: give a list, as in tools=[{tools.name}]")
-    allowed = frozenset(allow_unconfined)
-    checked: dict[str, Tool] = {}
-    for tool in tools:
-        if not isinstance(tool, Tool):
-            name = getattr(tool, "__name__", repr(tool))
-            raise ConfigurationError(f"tools: {name} is not a tool; put @tool above its function")
-        if tool.name in checked:
-            raise ConfigurationError(
-                f"tools: two are named {tool.name!r}; give one another name with @tool(name=…)"
-            )
-        if not tool.confined and tool.name not in allowed:
-            raise ConfigurationError(
-                f"tool {tool.name!r} is not confined: it can do whatever this user can. If that is "
-                f"what you want, allow it by name: allow_unconfined=[{tool.name!r}]"
-            )
-        checked[tool.name] = tool
-    unknown = sorted(allowed - set(checked))
-    if unknown:
-        raise ConfigurationError(f"allow_unconfined: no tool here is named {unknown[0]!r}")
-    return tuple(checked.values())

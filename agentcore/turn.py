@@ -25,7 +25,7 @@ from agentcore.events import (
     WaitStarted,
 )
 from agentcore.facts import ErrorFacts
-from agentcore.kinds import CutCause
+from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
 from agentcore.providers.base import ProviderAdapter, Request
 from agentcore.recovery import Adjust, Failure, Keep, Recovery, Retry, Stop, decide
@@ -65,7 +65,7 @@ class Turn:
     """Counted from 1 within the run."""
     client: Client
     adapter: ProviderAdapter
-    key: Callable[[], str]
+    key: Callable[[], Awaitable[str]]
     """Gives the credential, empty for none; called before every request."""
     request: Request
     policy: Policy
@@ -81,6 +81,8 @@ class Turn:
     """Where what arrives is written while it arrives; None for nowhere."""
     ids_in_use: frozenset[str] = frozenset()
     """Ids of the calls in the whole conversation: strict endpoints refuse one twice."""
+    has_next: bool = False
+    """Another endpoint can be asked when this one fails for good."""
     attempt: int = 0
     """The number of the attempt under way, or of the last one."""
     _live: LiveDraft | None = None
@@ -96,13 +98,17 @@ class Turn:
             attempt_started = anyio.current_time()
             attempt = await self._send()
             partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
-            verdict = attempt.judge(partial, self._may_be_empty(partial))
+            verdict = attempt.judge(
+                partial,
+                self._callable_with_nothing(partial),
+                may_be_empty=self.request.messages[-1].role == "tool",
+            )
             now = anyio.current_time()
             record = self._record(attempt, partial, waited=waited, seconds=now - attempt_started)
             if isinstance(verdict, Complete):
                 self.ledger.append(record)
                 return verdict
-            failure = self._failure(attempt, verdict)
+            failure = await self._failure(attempt, verdict)
             spent = replace(
                 budget,
                 failures=budget.failures + 1,
@@ -115,6 +121,7 @@ class Turn:
                 budget=spent,
                 policy=self.policy,
                 roll=self.chance.roll(),
+                has_next=self.has_next,
             )
             kept = self._kept(failure) if isinstance(recovery, Keep) else None
             await self._report(record, failure, recovery, kept)
@@ -136,7 +143,7 @@ class Turn:
 
     async def _send(self) -> Attempt:
         self.settle()
-        key = self.key()
+        key = await self.key()
         wire = self.adapter.encode(self.request)
         limit = wire.output_limit
         await self._tell(
@@ -147,6 +154,7 @@ class Turn:
                 model=self.request.model,
                 output_limit=limit.tokens,
                 limit_source=limit.source,
+                limit_note=limit.note,
                 streamed=wire.streamed,
                 tool_streaming=wire.tool_streaming,
             )
@@ -188,7 +196,7 @@ class Turn:
 
     # --- judging ----------------------------------------------------------------------------
 
-    def _failure(self, attempt: Attempt, verdict: Cut | None) -> Failure:
+    async def _failure(self, attempt: Attempt, verdict: Cut | None) -> Failure:
         cause = verdict.cause if verdict is not None else None
         partial = verdict.partial if verdict is not None else Partial()
         facts: ErrorFacts | None = None
@@ -197,6 +205,7 @@ class Turn:
             classification = classify(facts, self.adapter.error_rules)
         else:
             classification = attempt.classification(cause)
+        is_refused = classification.kind is ErrorKind.AUTH
         return Failure(
             classification=classification,
             facts=facts,
@@ -206,11 +215,12 @@ class Turn:
             added_fields=attempt.wire.added_fields,
             output_limit=attempt.wire.output_limit.tokens,
             tool_streaming=attempt.wire.tool_streaming,
+            has_new_key=is_refused and await self.key() != attempt.key,
             is_worth_keeping=self.policy.keep_drafts
             and is_worth_keeping(partial, self.draft_arguments),
         )
 
-    def _may_be_empty(self, partial: Partial) -> frozenset[str]:
+    def _callable_with_nothing(self, partial: Partial) -> frozenset[str]:
         """Tools that may be called with nothing: one that is not on offer is told so either way."""
         offered = {tool.name for tool in self.request.tools}
         return self.no_argument_tools | ({call.name for call in partial.calls} - offered)

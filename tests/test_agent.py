@@ -71,7 +71,7 @@ NOT_TOOLS: Any = [not_a_tool]
 
 BAD_INPUT: list[tuple[Callable[[], object], str]] = [
     (lambda: Agent("claude-opus-4.6"), "model 'claude-opus-4.6': write \"provider:model-id\""),
-    (lambda: Agent("nobody:gpt"), "there is no provider 'nobody' (providers: local, openai, openr"),
+    (lambda: Agent("nobody:gpt"), "there is no provider 'nobody' (providers: anthropic, azure"),
     (lambda: Agent("openrouter:"), "model 'openrouter:'"),
     (lambda: Agent("local:llama"), "Local(base_url=''): give the address"),
     (lambda: Agent("m", adapter=Local(base_url="localhost:8000")), "with http:// or https://"),

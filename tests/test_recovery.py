@@ -161,7 +161,7 @@ TABLE: dict[str, tuple[Failure, Recovery]] = {
     "refused switch": (
         REFUSED_SWITCH,
         Adjust(
-            adjustments=Adjustments(tool_streaming=False),
+            adjustments=Adjustments(switch_refused=True),
             reason="the endpoint refuses the switch that streams tool arguments",
         ),
     ),
@@ -313,7 +313,7 @@ AGAIN: dict[str, tuple[Failure, Adjustments, type[Recovery]]] = {
     ),
     "refused switch": (
         replace(REFUSED_SWITCH, tool_streaming=False),
-        Adjustments(tool_streaming=False),
+        Adjustments(switch_refused=True),
         Stop,
     ),
     "malformed": (
@@ -346,7 +346,7 @@ def test_adjustments_add_up() -> None:
     failed = replace(REFUSED_SWITCH, adjustments=Adjustments(output_limit=8_192))
 
     assert decision(failed) == Adjust(
-        adjustments=Adjustments(output_limit=8_192, tool_streaming=False),
+        adjustments=Adjustments(output_limit=8_192, switch_refused=True),
         reason="the endpoint refuses the switch that streams tool arguments",
     )
 

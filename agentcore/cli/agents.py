@@ -11,9 +11,9 @@ from rich.text import Text
 
 from agentcore.agent import Agent
 from agentcore.cli.display import Display
-from agentcore.endpoint import resolve_model
+from agentcore.endpoint import Endpoint, resolve_model
 from agentcore.errors import ConfigurationError, RunError
-from agentcore.providers import PROVIDERS, ProviderAdapter
+from agentcore.providers import PROVIDERS
 from agentcore.run import RunResult
 from agentcore.tools import BUILTIN_TOOLS, Tool
 
@@ -60,8 +60,8 @@ Unconfined: TypeAlias = Annotated[
 ]
 
 
-def endpoint(model: str, base_url: str) -> tuple[ProviderAdapter, str]:
-    """The endpoint that `--model` names, at the address of `--base-url`, and its own model id.
+def endpoint(model: str, base_url: str) -> Endpoint:
+    """The endpoint that `--model` names, at the address of `--base-url`.
 
     Raises:
         ConfigurationError: There is no such provider, or no address.

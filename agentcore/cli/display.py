@@ -13,6 +13,7 @@ from agentcore.events import (
     AttemptStarted,
     DraftKept,
     DraftsFound,
+    EndpointChanged,
     GuidanceGiven,
     OutputDiscarded,
     ReasoningReceived,
@@ -66,6 +67,8 @@ class Display:
                 told = "" if settings == self._settings else f": {settings}"
                 self._settings = settings
                 self._say(f"{self._at}{told}", "dim")
+                if told and event.limit_note:
+                    self._say(f"  {event.limit_note}", "dim")
             case ToolArgumentsReceived():
                 self._move(f"{event.name}: {event.lines:,} lines, {size(event.received_bytes)}")
             case TextReceived() | ReasoningReceived():
@@ -81,6 +84,8 @@ class Display:
                 self._say(f"    {size(event.discarded_bytes)} dropped", "yellow")
             case WaitStarted():
                 self._say(f"    waiting {event.seconds:.2f} s", "dim")
+            case EndpointChanged():
+                self._say(f"  → going on with {event.provider}: {event.model}", "cyan")
             case DraftsFound():
                 count = len(event.drafts)
                 plural = "s" if count != 1 else ""

@@ -15,7 +15,7 @@ from agentcore.cli.agents import Workspace, failures_told
 from agentcore.cli.display import size
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import Draft
-from agentcore.run import checked_workspace
+from agentcore.settings import checked_workspace
 
 __all__ = ["drafts"]
 

@@ -51,12 +51,14 @@ def record(
     recording: RecordingTransport | None = None
     try:
         with failures_told(errors):
-            adapter, model_id = endpoint(model, base_url)
+            at = endpoint(model, base_url)
             tools = tools_named(tool)
-            recording = RecordingTransport(to, secrets=[key_of(adapter)], overwrite=force)
+            recording = RecordingTransport(
+                to, secrets=[anyio.run(key_of, at.adapter)], overwrite=force
+            )
             agent = Agent(
-                model_id,
-                adapter=adapter,
+                at.model,
+                adapter=at.adapter,
                 tools=tools,
                 workspace=workspace,
                 max_output_tokens=max_output_tokens,

@@ -151,18 +151,23 @@ class _Made:
 
 
 def _ledger_order(attempts: Sequence[AttemptRecord]) -> Iterator[str]:
-    """Turns and attempts are counted without gaps, and a decision settles what comes next."""
-    expected: tuple[int, int] | None = (1, 1)
+    """Turns and attempts are counted without gaps, and a decision settles what comes next.
+
+    After a stop nothing comes, or the next turn at an endpoint that has not stopped yet.
+    """
+    expected = (1, 1)
+    stopped: set[tuple[str, str]] = set()
     after = ""
     for record in attempts:
-        if expected is None:
+        if (record.base_url, record.model) in stopped:
             yield f"{_place(record)}: there must be none{after}"
         elif (record.turn, record.attempt) != expected:
             turn, attempt = expected
             yield f"{_place(record)}: turn {turn}, attempt {attempt} must stand here{after}"
         after = f" after {_place(record)}, where the decision was {record.decision}"
         if record.decision == "stop":
-            expected = None
+            stopped.add((record.base_url, record.model))
+            expected = (record.turn + 1, 1)
         elif _makes_message(record):
             expected = (record.turn + 1, 1)
         else:

@@ -237,10 +237,6 @@ async def test_a_key_from_a_file_loses_its_line_break(play: "Player") -> None:
     assert played.requests[0].headers["authorization"] == "Bearer sk-1"
 
 
-async def an_async_key() -> str:
-    return "sk-secret"
-
-
 def a_failing_key() -> str:
     raise OSError("no vault")
 
@@ -250,7 +246,6 @@ def a_failing_key() -> str:
     [
         ("sk-se\ncret", "characters that no header may carry"),
         ("sk-sécret", "characters that no header may carry"),
-        (an_async_key, "it must return text, and must not be async"),
         (a_failing_key, "raised OSError: no vault"),
     ],
 )

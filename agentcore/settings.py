@@ -1,0 +1,119 @@
+"""What an agent is set to, checked before any request."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from agentcore.clocks import Clocks
+from agentcore.endpoint import Endpoint
+from agentcore.errors import ConfigurationError
+from agentcore.history import KeepUnder
+from agentcore.messages import Message
+from agentcore.retry import Policy
+from agentcore.tools.base import Tool
+
+__all__ = ["History", "Limits", "Settings", "checked_tools", "checked_workspace"]
+
+History: TypeAlias = Callable[[tuple[Message, ...]], Sequence[Message]]
+"""Decides which messages the next request carries. Pure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run ends although the model would go on."""
+
+    idle_turns: int = 50
+    """Turns in a row that wrote nothing new. Sixty sections of a file are progress, not a loop."""
+    seconds: float | None = None
+    """For the whole run; None for no limit."""
+
+    def __post_init__(self) -> None:
+        if not self.idle_turns >= 1:
+            raise ConfigurationError(f"Limits(idle_turns={self.idle_turns!r}): must be at least 1")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ConfigurationError(
+                f"Limits(seconds={self.seconds!r}): must be above 0, or None for no limit"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an agent is set to at one moment."""
+
+    endpoints: tuple[Endpoint, ...]
+    """Tried in turn; at least one."""
+    tools: tuple[Tool, ...]
+    workspace: Path
+    max_output_tokens: int | None
+    policy: Policy
+    clocks: Clocks | None
+    limits: Limits
+    history: "History | KeepUnder"
+
+    def __post_init__(self) -> None:
+        cap = self.max_output_tokens
+        if cap is not None and (type(cap) is not int or cap < 1):
+            raise ConfigurationError(
+                f"max_output_tokens={cap!r}: must be a whole number from 1 on, or None to leave it "
+                "to the adapter"
+            )
+        if not isinstance(self.history, KeepUnder) and not callable(self.history):
+            raise ConfigurationError(
+                f"history={self.history!r}: give KeepUnder(share=…), or a function from messages "
+                "to messages, as send_all is"
+            )
+        for name, kind in (("policy", Policy), ("limits", Limits), ("clocks", Clocks | None)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ConfigurationError(f"{name}={value!r}: give a {name.capitalize()}")
+
+
+def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
+    """An existing folder that can be written to, links resolved.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    try:
+        path = Path(workspace)
+    except TypeError:
+        raise ConfigurationError(f"workspace {workspace!r}: give the path of a folder") from None
+    if not path.is_dir():
+        raise ConfigurationError(
+            f"workspace {str(path)!r}: there is no such folder; create it first"
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"workspace {str(path)!r}: cannot be written to")
+    return path.resolve()
+
+
+def checked_tools(tools: Iterable[Tool], allow_unconfined: Iterable[str]) -> tuple[Tool, ...]:
+    """The tools, each of another name, and none that is unconfined and not allowed.
+
+    Raises:
+        ConfigurationError: One is not as it must be.
+    """
+    if isinstance(tools, Tool):
+        raise ConfigurationError(f"tools: give a list, as in tools=[{tools.name}]")
+    allowed = frozenset(allow_unconfined)
+    checked: dict[str, Tool] = {}
+    for tool in tools:
+        if not isinstance(tool, Tool):
+            name = getattr(tool, "__name__", repr(tool))
+            raise ConfigurationError(f"tools: {name} is not a tool; put @tool above its function")
+        if tool.name in checked:
+            raise ConfigurationError(
+                f"tools: two are named {tool.name!r}; give one another name with @tool(name=…)"
+            )
+        if not tool.confined and tool.name not in allowed:
+            raise ConfigurationError(
+                f"tool {tool.name!r} is not confined: it can do whatever this user can. If that is "
+                f"what you want, allow it by name: allow_unconfined=[{tool.name!r}]"
+            )
+        checked[tool.name] = tool
+    unknown = sorted(allowed - set(checked))
+    if unknown:
+        raise ConfigurationError(f"allow_unconfined: no tool here is named {unknown[0]!r}")
+    return tuple(checked.values())

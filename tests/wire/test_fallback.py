@@ -1,0 +1,227 @@
+"""Several models: the run goes on with the next when an endpoint fails for good."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentcore import Agent, ConfigurationError, Local, OpenRouter, Policy, RunError, RunEvent
+from agentcore.events import EndpointChanged
+from agentcore.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from agentcore.testing import (
+    RESET,
+    Answer,
+    Call,
+    GatewayTransport,
+    RecordedRequest,
+    Reply,
+    ScriptedModel,
+    after_line,
+    check_transcript,
+    cut,
+    in_stream_error,
+    no_response,
+    run_in_virtual_time,
+    status,
+    stream,
+)
+from agentcore.tools import write_file
+
+GOOD = stream(Answer(text="Here it is."))
+NO_CREDIT = status(402, {"error": {"message": "Insufficient credits", "code": 402}})
+NO_KEY = status(401, {"error": {"message": "Invalid API key", "type": "authentication_error"}})
+NO_MODEL = status(404, {"error": {"message": "no such model", "code": "model_not_found"}})
+OVERLOADED = status(529, {"error": {"type": "overloaded_error", "message": "Overloaded"}})
+
+ONE = ("one", Local(base_url="http://one.test/v1"))
+TWO = ("two", Local(base_url="http://two.test/v1"))
+
+
+def agent_of(tmp_path: Path, transport: GatewayTransport, **options: Any) -> Agent:
+    given = {"models": [ONE, TWO], "workspace": tmp_path, "transport": transport, **options}
+    return Agent(**given)
+
+
+def by_model(**replies: Reply) -> Any:
+    return lambda request: replies[str(request.body["model"])]
+
+
+@pytest.mark.parametrize(
+    "refusal", [NO_CREDIT, NO_KEY, NO_MODEL, OVERLOADED, no_response(RESET)], ids=str
+)
+def test_a_failure_of_the_endpoint_moves_on_to_the_next(tmp_path: Path, refusal: Reply) -> None:
+    transport = GatewayTransport(respond=by_model(one=refusal, two=GOOD))
+    events: list[RunEvent] = []
+    agent = agent_of(tmp_path, transport)
+    result = run_in_virtual_time(lambda: agent.run("Go on.", on_event=events.append))
+    assert result.text == "Here it is."
+    assert [record.model for record in result.attempts][-1] == "two"
+    changed = [event for event in events if isinstance(event, EndpointChanged)]
+    assert [(event.provider, event.model) for event in changed] == [("local", "two")]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        (status(400, {"error": {"message": "messages: roles must alternate"}}), "invalid_request"),
+        (
+            status(400, {"error": {"code": "context_length_exceeded", "message": "too long"}}),
+            "context_overflow",
+        ),
+        (stream(Answer(finish_reason="content_filter")), "content_policy"),
+    ],
+)
+def test_a_fault_of_the_request_does_not(tmp_path: Path, refusal: Reply, kind: str) -> None:
+    transport = GatewayTransport(respond=by_model(one=refusal, two=GOOD))
+    with pytest.raises(RunError) as stopped:
+        run_in_virtual_time(agent_of(tmp_path, transport).run, "Go on.")
+    assert stopped.value.kind == kind
+    assert {record.model for record in stopped.value.attempts} == {"one"}
+
+
+def test_when_all_have_failed_the_error_names_each(tmp_path: Path) -> None:
+    transport = GatewayTransport(respond=by_model(one=NO_CREDIT, two=NO_KEY))
+    with pytest.raises(RunError) as stopped:
+        run_in_virtual_time(agent_of(tmp_path, transport).run, "Go on.")
+    assert stopped.value.kind == "auth"
+    assert "before it, without success: local: one (quota)" in str(stopped.value)
+    assert "two" in str(stopped.value)
+
+
+def test_a_run_stays_where_it_moved_to_and_the_next_run_begins_with_the_first(
+    tmp_path: Path,
+) -> None:
+    call = Call(name="write_file", arguments='{"path":"a","mode":"create","content":"x\\n"}')
+    replies = iter([NO_CREDIT, stream(Answer(calls=(call,))), GOOD, GOOD])
+    transport = GatewayTransport(respond=lambda request: next(replies))
+    agent = agent_of(tmp_path, transport, tools=[write_file])
+    run_in_virtual_time(agent.run, "Go on.")
+    run_in_virtual_time(agent.run, "Go on.")
+    assert [r.body["model"] for r in transport.requests] == ["one", "two", "two", "one"]
+
+
+TARGET = "".join(f"line {number} of the text\n" for number in range(1, 401))
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        RESET,
+        in_stream_error({"error": {"code": 402, "message": "Insufficient credits"}}),
+    ],
+    ids=["the connection is lost", "the credit runs out in the middle"],
+)
+def test_what_was_kept_goes_along(tmp_path: Path, ending: Any) -> None:
+    model = ScriptedModel(path="plan.md", text=TARGET)
+
+    def respond(request: RecordedRequest) -> Reply:
+        answer = stream(model(request.body), piece=64)
+        if request.body["model"] == "two":
+            return answer
+        first = sum(earlier.body["model"] == "one" for earlier in transport.requests) == 1
+        return cut(answer, at=after_line(150), by=ending) if first else NO_CREDIT
+
+    transport = GatewayTransport(respond=respond)
+    agent = agent_of(tmp_path, transport, tools=[write_file])
+    result = run_in_virtual_time(agent.run, "Write plan.md")
+    assert (tmp_path / "plan.md").read_text() == TARGET
+    assert result.attempts[-1].model == "two"
+    sent = sum(request.sent_arguments.count("of the text") for request in transport.requests)
+    assert sent == 400, "no line was paid for twice"
+    check_transcript(
+        result.messages, result.attempts, sent=[request.sent for request in transport.requests]
+    )
+
+
+def test_the_second_gets_nothing_that_only_the_first_can_read(tmp_path: Path) -> None:
+    signed = AssistantMessage(
+        tool_calls=(
+            ToolCall(
+                id="c1", name="look", arguments="{}", extra={"extra_content": {"google": "sig"}}
+            ),
+        ),
+        reasoning="Hm.",
+        reasoning_details=({"type": "reasoning.encrypted", "data": "xyz"},),
+    )
+    messages: list[Message] = [
+        UserMessage(content="Look."),
+        signed,
+        ToolMessage(tool_call_id="c1", name="look", content="Nothing."),
+    ]
+    transport = GatewayTransport(respond=by_model(one=NO_CREDIT, two=GOOD))
+    result = run_in_virtual_time(lambda: agent_of(tmp_path, transport).run(messages=messages))
+    first, second = transport.requests
+    assert "sig" in first.raw.decode()
+    assert "xyz" in first.raw.decode()
+    assert second.messages[1] == {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        ],
+    }
+    assert result.messages[1] == signed, "the stored conversation keeps all"
+
+
+def test_a_conversation_that_ends_with_an_answer_is_still_asked_about(tmp_path: Path) -> None:
+    messages: list[Message] = [UserMessage(content="Go on."), AssistantMessage(content="Half of")]
+    transport = GatewayTransport(respond=by_model(one=NO_CREDIT, two=GOOD))
+    result = run_in_virtual_time(lambda: agent_of(tmp_path, transport).run(messages=messages))
+    assert result.text == "Here it is."
+
+
+def test_the_budget_of_attempts_is_each_endpoints_own(tmp_path: Path) -> None:
+    replies = iter([OVERLOADED, OVERLOADED, OVERLOADED, GOOD])
+    transport = GatewayTransport(respond=lambda request: next(replies))
+    agent = agent_of(tmp_path, transport, policy=Policy(max_attempts=2))
+    result = run_in_virtual_time(agent.run, "Go on.")
+    assert [(r.turn, r.attempt, r.model, r.decision) for r in result.attempts] == [
+        (1, 1, "one", "retry"),
+        (1, 2, "one", "stop"),
+        (2, 1, "two", "retry"),
+        (2, 2, "two", "accept"),
+    ]
+
+
+# --- bad input ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"models": []}, "give one id as text, or a list"),
+        ({}, "give one id as text, or a list"),
+        ({"model": "openai:gpt-5.2", "models": ["openai:o3"]}, "give one of them"),
+        ({"models": ["gpt-5.2"]}, 'write "provider:model-id"'),
+        ({"models": [7]}, "7 is none"),
+        ({"models": [("gpt", "openai")]}, "a pair of the endpoint's own id and its adapter"),
+        ({"models": ["openai:o3"], "adapter": Local(base_url="http://x/v1")}, "beside its model"),
+        ({"models": [("a", Local())]}, "give the address"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_told(given: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        Agent(**given)
+
+
+def test_a_list_may_be_given_as_the_model() -> None:
+    agent = Agent([ONE, "openrouter:openai/gpt-5.2"])
+    assert [e.model for e in agent._settings().endpoints] == ["one", "openai/gpt-5.2"]
+
+
+def test_a_missing_key_of_a_later_one_is_found_before_the_first_request(tmp_path: Path) -> None:
+    transport = GatewayTransport(respond=by_model(one=GOOD))
+    agent = agent_of(tmp_path, transport, models=[ONE, "openrouter:openai/gpt-5.2"])
+    with pytest.raises(ConfigurationError, match="no key for openrouter"):
+        run_in_virtual_time(agent.run, "Go on.")
+    assert transport.requests == []
+
+
+def test_a_function_for_a_later_key_is_not_called_before_it_is_needed(tmp_path: Path) -> None:
+    def key() -> str:
+        raise AssertionError("nobody asked")
+
+    transport = GatewayTransport(respond=by_model(one=GOOD))
+    later = ("two", OpenRouter(base_url="http://two.test/v1", api_key=key))
+    agent = agent_of(tmp_path, transport, models=[ONE, later])
+    assert run_in_virtual_time(agent.run, "Go on.").text == "Here it is."
