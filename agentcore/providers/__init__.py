@@ -4,6 +4,7 @@ import re
 from typing import Final, TypeVar
 
 from agentcore.errors import ConfigurationError
+from agentcore.providers.anthropic import Anthropic
 from agentcore.providers.base import (
     ApiKey,
     Capabilities,
@@ -13,27 +14,61 @@ from agentcore.providers.base import (
     ToolStreaming,
     Wire,
 )
+from agentcore.providers.deepseek import DeepSeek
+from agentcore.providers.hosts import XAI, Azure, Fireworks, Gemini, Groq, Together
 from agentcore.providers.local import Local
+from agentcore.providers.mistral import Mistral
+from agentcore.providers.moonshot import Moonshot
 from agentcore.providers.openai import OpenAI
-from agentcore.providers.openrouter import OpenRouter
+from agentcore.providers.openrouter import OpenRouter, Reasoning, Routing
+from agentcore.providers.zai import ZAI
 
 __all__ = [
     "PROVIDERS",
+    "XAI",
+    "ZAI",
+    "Anthropic",
     "ApiKey",
+    "Azure",
     "Capabilities",
+    "DeepSeek",
+    "Fireworks",
+    "Gemini",
+    "Groq",
     "Local",
+    "Mistral",
+    "Moonshot",
     "OpenAI",
     "OpenRouter",
     "OutputLimit",
     "ProviderAdapter",
+    "Reasoning",
     "Request",
+    "Routing",
+    "Together",
     "ToolStreaming",
     "Wire",
     "register",
 ]
 
 PROVIDERS: Final[dict[str, type[ProviderAdapter]]] = {
-    adapter.name: adapter for adapter in (OpenRouter, OpenAI, Local)
+    adapter.name: adapter
+    for adapter in (
+        OpenRouter,
+        OpenAI,
+        Anthropic,
+        DeepSeek,
+        Mistral,
+        Moonshot,
+        ZAI,
+        Local,
+        Azure,
+        Gemini,
+        Groq,
+        XAI,
+        Together,
+        Fireworks,
+    )
 }
 """Those of `agentcore`, and what `register` added."""
 

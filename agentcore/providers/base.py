@@ -4,13 +4,15 @@ Subclass it where your endpoint differs. Every hook has a default, is called in 
 computed for each request from the request alone, so that a switch of model or key loses nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeAlias, get_args
+from datetime import date
+from typing import ClassVar, Final, TypeAlias, final, get_args
 
 from pydantic import JsonValue
 from typing_extensions import override
 
+from agentcore.catalog import CatalogFigures
 from agentcore.clocks import Clocks
 from agentcore.error_rules import ErrorRule
 from agentcore.events import (
@@ -53,10 +55,13 @@ __all__ = [
     "Wire",
 ]
 
-ApiKey: TypeAlias = str | Callable[[], str]
+ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""A key, or a function that gives the one that is good now; sync or async."""
 
 CACHE_FIELD = "cache_control"
 """Of a text part; like a field of the body it stands in `added_fields`, and can be omitted."""
+
+NO_CATALOG: Final = CatalogFigures(age_seconds=0.0)
 
 PROMPT_MARGIN = 1.12
 """OpenRouter's count of a prompt was seen up to 12 % above the host's (earendil-works/pi#10497)."""
@@ -75,6 +80,8 @@ class Request:
     """The user's cap; None when they set none."""
     learned_output_tokens: int | None = None
     """A cap that this endpoint named for this model when it refused a larger one."""
+    catalog: CatalogFigures | None = None
+    """What the endpoint's own catalog says, where it is asked (`catalog_path`)."""
     adjustments: Adjustments = field(default_factory=Adjustments)
     """What recovery changed for this attempt."""
     prompt_bytes: int = 0
@@ -123,6 +130,10 @@ class Capabilities:
     """Takes `cache_control` on the text parts of system, user and tool messages, for Claude."""
     reasoning_details: bool = True
     """Takes structured reasoning back, on the messages that it came with."""
+    extra_content: bool = True
+    """Takes `extra_content` back, on the calls that it came with."""
+    whole_arguments: bool = False
+    """Sends each tool call in one piece, whatever the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +142,9 @@ class Wire:
 
     path: str
     """Below the base URL, with a leading slash."""
-    headers: Mapping[str, str]
-    """Without the credential, which the client adds."""
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    """Without the credential, which the client adds; but the user may have put another one in."""
+    body: bytes = field(repr=False)
     """JSON, UTF-8."""
     output_limit: OutputLimit
     streamed: bool
@@ -152,6 +163,8 @@ class ProviderAdapter:
     """In `"name:model"` and in the ledger."""
     base_url: str = ""
     """With the version part, as in `https://openrouter.ai/api/v1`."""
+    example_url: ClassVar[str] = "http://localhost:8000/v1"
+    """For the error about a missing or wrong `base_url`."""
     api_key_env: str = ""
     """The environment variable that holds the key; empty when the endpoint needs none."""
     api_key_required: bool = True
@@ -176,8 +189,9 @@ class ProviderAdapter:
 
         Args:
             base_url: Instead of the class's own.
-            api_key: The key, or a function that gives it, called before every request. None means
-                the environment variable `api_key_env`.
+            api_key: The key, or a function that gives it, sync or async, called before every
+                request and once more when the endpoint refuses the key. None means the environment
+                variable `api_key_env`.
             extra_headers: Sent with every request; they win over the adapter's, except that a
                 list-valued beta header is merged.
             extra_body: Top-level payload fields, sent with every request; they win.
@@ -207,24 +221,70 @@ class ProviderAdapter:
         return request.family.cap_parameter
 
     def output_limit(self, request: Request) -> OutputLimit:
-        """The cap for this request: the user's, else the family's, else none.
+        """The cap for this request: the user's, else the catalog's, else the family's, else none.
 
-        A smaller one that the endpoint named when it refused ours goes before either; and the cap
-        is clamped to the window minus the estimated prompt, so that the sum is never refused.
+        A smaller one that the endpoint named when it refused ours goes before any; and the cap is
+        clamped to the window minus the estimated prompt, so that the sum is never refused.
         """
         family = request.family
+        catalog = request.catalog if request.catalog is not None else NO_CATALOG
         candidates: tuple[tuple[int | None, LimitSource], ...] = (
             (request.max_output_tokens, "user"),
+            (catalog.max_output_tokens, "catalog"),
             (family.max_output_tokens if self.capabilities.family_limits else None, "family"),
         )
         tokens, source = next((c for c in candidates if c[0] is not None), (None, "none"))
         for learned in (request.learned_output_tokens, request.adjustments.output_limit):
             if learned is not None and (tokens is None or learned < tokens):
                 tokens, source = learned, "learned"
-        if tokens is not None and family.context_window_tokens and self.capabilities.family_limits:
-            prompt = int(estimate_tokens(request.prompt_bytes) * PROMPT_MARGIN)
-            tokens = max(1, min(tokens, family.context_window_tokens - prompt))
-        return OutputLimit(tokens=tokens, source=source)
+        note = " ".join(catalog.notes) if source in ("catalog", "family", "none") else ""
+        limit = OutputLimit(tokens=tokens, source=source, note=note)
+        return self.within_window(limit, request)
+
+    @final
+    def within_window(self, limit: OutputLimit, request: Request) -> OutputLimit:
+        """The cap, clamped to what the estimated prompt leaves of the window; at least 1."""
+        window = self.context_window(request)
+        if limit.tokens is None or window is None:
+            return limit
+        prompt = int(estimate_tokens(request.prompt_bytes) * PROMPT_MARGIN)
+        if limit.tokens <= max(1, window - prompt):
+            return limit
+        note = limit.note
+        if window <= prompt:
+            full = f"the prompt is estimated at {prompt:,} tokens, and the window has {window:,}"
+            note = f"{note} {full}".strip()
+        return replace(limit, tokens=max(1, window - prompt), note=note)
+
+    def context_window(self, request: Request) -> int | None:
+        """Tokens, the catalog's or else the family's; None where neither is known to hold here."""
+        if request.catalog is not None and request.catalog.context_window_tokens is not None:
+            return request.catalog.context_window_tokens
+        return request.family.context_window_tokens if self.capabilities.family_limits else None
+
+    def catalog_path(self, model: str) -> str:
+        """The path below the base URL that tells a model's limits; empty: it is not asked."""
+        return ""
+
+    def read_catalog(
+        self,
+        answer: JsonValue,
+        model: str,
+        family: ModelFamily,
+        *,
+        age_seconds: float,
+        today: date,
+    ) -> CatalogFigures | None:
+        """What is believed of the answer at `catalog_path`; None for an answer that is none.
+
+        Args:
+            answer: JSON of any shape; None where there is none.
+            model: The id as the endpoint knows it.
+            family: Of the model: its figures decide what is sane.
+            age_seconds: Since the answer was fetched.
+            today: In UTC; catalogs say when a model expires.
+        """
+        return None
 
     def payload(self, request: Request) -> JsonObject:
         """The body without its cap and without the tool-streaming switch."""
@@ -248,13 +308,13 @@ class ProviderAdapter:
             case ToolMessage():
                 return {
                     "role": "tool",
-                    "tool_call_id": self.call_id(message.tool_call_id),
+                    "tool_call_id": self.call_id(message.tool_call_id, family),
                     "content": message.content,
                 }
             case AssistantMessage():
                 return self._assistant(message, family)
 
-    def call_id(self, id_: str) -> str:
+    def call_id(self, id_: str, family: ModelFamily) -> str:
         """The id of a tool call as this endpoint takes it; the same one for the same call.
 
         A conversation may hold calls that another endpoint named, under ids of another shape.
@@ -269,7 +329,7 @@ class ProviderAdapter:
             _add_cache_breakpoints(body)
             ours.add(CACHE_FIELD)
         switch = self.tool_streaming(request.family)
-        if not request.adjustments.tool_streaming:
+        if request.adjustments.switch_refused or not request.adjustments.tool_streaming:
             switch = ToolStreaming()
         _add_tool_fields(body, switch.tool_fields)
         for name, value in switch.body.items():
@@ -299,7 +359,8 @@ class ProviderAdapter:
             output_limit=limit,
             streamed=request.adjustments.streamed,
             tool_streaming=not switch.is_empty,
-            buffered_arguments=_buffers(request.family, switch),
+            buffered_arguments=self.capabilities.whole_arguments
+            or _buffers(request.family, switch),
             added_fields=frozenset(ours - set(self.extra_body)),
         )
 
@@ -316,7 +377,12 @@ class ProviderAdapter:
         body: JsonObject = {"role": "assistant", "content": message.content or None}
         if message.tool_calls:
             body["tool_calls"] = [
-                call_payload(call, self.call_id(call.id)) for call in message.tool_calls
+                call_payload(
+                    call,
+                    self.call_id(call.id, family),
+                    with_extra=self.capabilities.extra_content,
+                )
+                for call in message.tool_calls
             ]
         elif body["content"] is None:
             body["content"] = ""

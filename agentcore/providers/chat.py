@@ -1,6 +1,9 @@
 """Chat completions on the wire: chunks to events, and messages to JSON. Pure, and total."""
 
+import re
 from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import to_json
@@ -19,7 +22,17 @@ from agentcore.events import (
 )
 from agentcore.messages import JsonObject, ToolCall, ToolSpec, Usage, mend_surrogates
 
-__all__ = ["call_payload", "decode_chunk", "encode_json", "read_count", "tool_payload"]
+__all__ = [
+    "NINE_ID",
+    "SHORT_ID",
+    "WORD_ID",
+    "call_payload",
+    "decode_chunk",
+    "encode_json",
+    "read_count",
+    "shaped_id",
+    "tool_payload",
+]
 
 
 def encode_json(body: JsonValue) -> bytes:
@@ -50,10 +63,32 @@ def tool_payload(spec: ToolSpec) -> JsonObject:
     return {"type": "function", "function": function}
 
 
-def call_payload(call: ToolCall, id_: str) -> JsonObject:
+def call_payload(call: ToolCall, id_: str, *, with_extra: bool) -> JsonObject:
     """A call as it stands in the history, under the id that the endpoint takes."""
     function: JsonObject = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": id_, "type": "function", "function": function, **call.extra}
+    extra = call.extra if with_extra else {}
+    return {"id": id_, "type": "function", "function": function, **extra}
+
+
+SHORT_ID: Final = re.compile(r".{1,40}", re.DOTALL)
+"""OpenAI: `Invalid 'messages[10].tool_calls[0].id': string too long` (agno-agi/agno#5382,
+vercel/ai#5171); ids of 53 and 83 characters come from other endpoints and APIs."""
+WORD_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
+"""Anthropic: `tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'`: Kimi's
+`functions.write_file:0` does not (cline/cline#8942, BlockRunAI/ClawRouter#17)."""
+NINE_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
+"""Mistral: `Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9`
+(langchain-ai/langchain#24668, openclaw/openclaw#57672)."""
+
+
+def shaped_id(id_: str, shape: re.Pattern[str]) -> str:
+    """The id of a call, or nine digits of its digest where it has not the shape.
+
+    Nine letters or digits are what every endpoint takes; the same id always gives the same.
+    """
+    if shape.fullmatch(id_):
+        return id_
+    return sha256(id_.encode(errors="surrogatepass")).hexdigest()[:9]
 
 
 def decode_chunk(event_name: str, chunk: JsonObject) -> Iterator[StreamEvent]:
@@ -181,7 +216,6 @@ def read_count(source: JsonValue, name: str) -> int:
 
 
 def _usage(usage: JsonObject) -> Usage:
-    cost = usage.get("cost")
     return Usage(
         input_tokens=read_count(usage, "prompt_tokens"),
         output_tokens=read_count(usage, "completion_tokens"),
@@ -189,5 +223,11 @@ def _usage(usage: JsonObject) -> Usage:
         cached_tokens=read_count(usage.get("prompt_tokens_details"), "cached_tokens")
         or read_count(usage, "prompt_cache_hit_tokens")  # DeepSeek
         or read_count(usage, "cached_tokens"),  # Moonshot
-        cost=cost if isinstance(cost, float) and 0 <= cost < 1e9 else read_count(usage, "cost"),
+        cost=_cost(usage.get("cost")),
     )
+
+
+def _cost(value: JsonValue) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0.0
+    return float(value) if 0 <= value < 1e9 else 0.0

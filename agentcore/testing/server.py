@@ -120,7 +120,8 @@ class ScriptedServer:
     """Tool arguments are held back until whole unless this says that the request asks for more:
     `header_asks(…)`, `flag_asks(…)`. None: they always stream."""
     models: Sequence[str | JsonObject] = ()
-    """What `GET /models` lists, and `GET /models/{id}` finds."""
+    """What `GET /models` lists, and `GET /models/{id}` finds; one with `endpoints` is found at
+    `GET /models/{id}/endpoints` as well, as OpenRouter lists the hosts of a model."""
     requests: list[RecordedRequest] = field(default_factory=list)
     """All that came, in order."""
     script_error: Exception | None = None
@@ -235,11 +236,14 @@ class ScriptedServer:
         ]
         if not wanted:
             return _json({"object": "list", "data": list(listed)})
-        found = next((model for model in listed if model.get("id") == wanted), None)
-        if found is None:
-            message = f"no model {wanted!r} here"
-            return status(404, {"error": {"message": message, "code": "model_not_found"}})
-        return _json(found)
+        hosts = wanted.removesuffix("/endpoints")
+        for model in listed:
+            if model.get("id") == wanted:
+                return _json(model)
+            if model.get("id") == hosts and "endpoints" in model:
+                return _json({"data": model})
+        message = f"no model {wanted!r} here"
+        return status(404, {"error": {"message": message, "code": "model_not_found"}})
 
 
 def _check_played(reply: object) -> None:

@@ -130,7 +130,11 @@ def _describes(value: JsonValue, *wanted: JsonValue) -> bool:
     return False
 
 
-@case(advice="Return `AssistantMessage.reasoning_details` in `message`, item by item, unchanged.")
+@case(
+    advice="Return `AssistantMessage.reasoning_details` in `message`, item by item, unchanged; or "
+    "say in `Capabilities` that the endpoint does not take them.",
+    applies=lambda capabilities: capabilities.reasoning_details,
+)
 def reasoning_details_go_back(stage: Stage) -> None:
     """Reasoning details that came with a call go back with it, unchanged and in order."""
     details: tuple[JsonObject, ...] = (
@@ -182,8 +186,10 @@ def _of_assistant(stage: Stage, played: Played) -> JsonObject:
 
 
 @case(
-    advice="Keep `ToolCallDelta.extra` in `decode`, and write `ToolCall.extra` in `message`.",
+    advice="Keep `ToolCallDelta.extra` in `decode`, and write `ToolCall.extra` in `message`; or "
+    "say in `Capabilities` that the endpoint does not take `extra_content`.",
     chat_only=True,
+    applies=lambda capabilities: capabilities.extra_content,
 )
 def extra_content_goes_back(stage: Stage) -> None:
     """What the endpoint wants returned with a call (`extra_content`) is, unchanged."""
