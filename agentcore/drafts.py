@@ -213,7 +213,7 @@ def kept_text(text: str) -> str:
     """
     end = text.rfind("\n") + 1
     if end < len(text) // 2:
-        end = text.rfind(" ") + 1
+        end = max(end, text.rfind(" ") + 1)
     return text[:end] if end else text
 
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _KEPT_HEADERS = re.compile(
-    r"retry-after|x-should-retry|x-ratelimit|ratelimit|date$|server$|content-type|cf-|x-request-id"
+    r"(?:llm_provider-)?retry-after|x-should-retry|x-ratelimit|ratelimit|date$|server$|content-type|cf-|x-request-id"
 )
 _STATUS_IN_TEXT = re.compile(
     r"(?:http(?:/[\d.]+)?|status(?:[ _]?code)?|error(?:[ _]code)?|code|response|rejected)\W{0,3}"
@@ -245,7 +245,8 @@ def retry_after_of(facts: ErrorFacts) -> RetryAfter | None:
     milliseconds = parse_number(facts.headers.get("retry-after-ms"))
     if milliseconds is not None:
         return RetryAfter(seconds=milliseconds / 1000, source="header retry-after-ms")
-    header = facts.headers.get("retry-after")
+    # LiteLLM renames what the endpoint behind it said (tests/integration/test_litellm.py).
+    header = facts.headers.get("retry-after") or facts.headers.get("llm_provider-retry-after")
     seconds = parse_number(header)
     if seconds is None and header is not None:
         seconds = parse_duration(header)

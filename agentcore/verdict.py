@@ -24,8 +24,11 @@ _CAPPED_REASONS = frozenset(
     }
 )  # fmt: skip
 _FILTERED_REASONS = frozenset(
-    {"content_filter", "safety", "refusal", "recitation", "prohibited_content", "blocklist"}
-)
+    {
+        "content_filter", "safety", "refusal", "recitation", "prohibited_content", "blocklist",
+        "sensitive",  # Z.ai
+    }
+)  # fmt: skip
 _MALFORMED_REASONS = frozenset({"malformed_function_call", "unexpected_tool_call"})
 
 
@@ -102,6 +105,7 @@ def judge(
     usage: Usage | None,
     output_limit: int | None,
     no_argument_tools: Collection[str] = (),
+    may_be_empty: bool = True,
 ) -> Verdict:
     """Judge an answer. Finish reasons lie; the argument text decides.
 
@@ -115,6 +119,8 @@ def judge(
         usage: As reported, if it was.
         output_limit: The cap that was sent, in tokens.
         no_argument_tools: Names of the tools that require no argument.
+        may_be_empty: Nothing at all is an answer here, as it is to a tool's result. To a prompt it
+            is none: LiteLLM calls a stream that was lost before its first event stopped.
     """
     cause = _cause(
         partial,
@@ -125,6 +131,8 @@ def judge(
         cap_reached=bool(output_limit and usage and usage.output_tokens >= output_limit),
         no_argument_tools=no_argument_tools,
     )
+    if cause is None and partial.is_empty and not may_be_empty:
+        cause = CutCause.ENDED
     if cause is not None:
         return Cut(cause=cause, partial=partial, usage=usage)
     message = AssistantMessage(

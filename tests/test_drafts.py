@@ -440,6 +440,7 @@ def test_a_text_is_kept_to_its_last_line_or_word(text: str, kept_part: str) -> N
 
 
 @given(st.text())
+@example(" \n0000")  # the last word began before the last line
 def test_of_a_text_a_beginning_is_kept_and_half_of_it_at_least_unless_it_is_one_word(
     text: str,
 ) -> None:

@@ -18,8 +18,8 @@ from pydantic import JsonValue
 from agentcore import (
     Agent,
     Limits,
-    Local,
     Policy,
+    ProviderAdapter,
     RunError,
     RunEvent,
     RunResult,
@@ -109,6 +109,13 @@ class Played:
         return [event for event in self.events if isinstance(event, kind)]
 
 
+class Plain(ProviderAdapter):
+    """What the base class sends, which the strictest endpoints take."""
+
+    name = "plain"
+    api_key_required = False
+
+
 def play(
     workspace: Path,
     respond: Callable[[RecordedRequest], Reply | Answer] | Sequence[Reply | Answer],
@@ -129,7 +136,7 @@ def play(
         transport.respond = respond
     agent = Agent(
         "some-model",
-        adapter=Local(base_url="http://gateway.test/v1"),
+        adapter=Plain(base_url="http://gateway.test/v1"),
         tools=tools,
         workspace=workspace,
         policy=policy,

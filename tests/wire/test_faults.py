@@ -404,3 +404,18 @@ async def test_cancelling_closes_the_connection_at_once_and_retries_nothing(
             assert anyio.current_time() - cancelled < 0.1
     assert scope.cancelled_caught
     assert len(gateway.requests) == 1
+
+
+EMPTY = stream(Answer())
+
+
+async def test_nothing_is_no_answer_to_a_prompt(play: "Player") -> None:
+    played = await play([EMPTY, GOOD])
+    assert played.attempts == [("cut", "truncated", "retry"), ("complete", None, "accept")]
+
+
+async def test_nothing_is_an_answer_to_a_tools_result(play: "Player") -> None:
+    call = Call(name="write_file", arguments='{"path":"a","mode":"create","content":"x\\n"}')
+    played = await play([stream(Answer(calls=(call,))), EMPTY], tools=[write_file])
+    assert played.result is not None
+    assert (played.result.text, len(played.result.attempts)) == ("", 2)
