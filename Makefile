@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check kit format bench tables clean
+.PHONY: help demo check kit integration format bench tables clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ kit: .venv/.kit  ## the test kit by itself: only agentcore-loop[testing] and pyt
 	cd .venv/kit && bin/pip check
 	cp tests/testing/test_kit.py .venv/kit/
 	cd .venv/kit && bin/python -m pytest -q -W error test_kit.py
+
+integration: .venv/.check .venv/.litellm .venv/.llama  ## runs against LiteLLM and llama.cpp; compiles
+	AGENTCORE_INTEGRATION=1 $(BIN)/python -m pytest tests/integration
 
 format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
@@ -53,6 +56,18 @@ clean:  ## remove the environment and every cache
 .venv/.kit: .venv/.pip pyproject.toml
 	$(PYTHON) -m venv .venv/kit
 	.venv/kit/bin/pip install --quiet --disable-pip-version-check '.[testing]' pytest
+	@touch $@
+
+.venv/.litellm: .venv/.pip tests/integration/litellm.txt
+	$(PYTHON) -m venv .venv/litellm
+	.venv/litellm/bin/pip install --quiet --disable-pip-version-check -r tests/integration/litellm.txt
+	@touch $@
+
+# Without what a model of 27,000 weights on one thread does not need.
+.venv/.llama: .venv/.pip tests/integration/llama.txt
+	$(PYTHON) -m venv .venv/llama
+	CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAMA_OPENSSL=OFF -DLLAVA_BUILD=OFF" \
+		.venv/llama/bin/pip install --quiet --disable-pip-version-check -r tests/integration/llama.txt
 	@touch $@
 
 .venv/.demo: .venv/.pip pyproject.toml
