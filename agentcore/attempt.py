@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import anyio
@@ -57,15 +57,17 @@ class Attempt:
     """Counted from 1 within the turn."""
     adapter: ProviderAdapter
     wire: Wire
-    key: str
+    key: str = field(repr=False)
     """The credential; empty for none."""
     silence: Silence
     accumulator: Accumulator
     emit: Emit | None
     live: LiveDraft | None = None
     """Brings what arrives to the disk; the turn closes it. None: nothing is written."""
-    began: bool = False
-    """The response's head arrived."""
+    on_block: Callable[[bytes], None] | None = None
+    """Called with each block of the body as it came, once the accumulator has what is in it."""
+    opened_at: float | None = None
+    """When the response's head arrived, on the clock of the event loop; None: it never did."""
     is_whole: bool = False
     """The body was one JSON value, not a stream of events."""
     received_bytes: int = 0
@@ -82,8 +84,8 @@ class Attempt:
                 async with client.send(
                     self.wire, adapter=self.adapter, key=self.key, clocks=clocks
                 ) as response:
-                    self.began = True
-                    self.silence.opened(anyio.current_time())
+                    self.opened_at = anyio.current_time()
+                    self.silence.opened(self.opened_at)
                     self.accumulator.generation_id = self.adapter.generation_id(response.headers)
                     live = self.live
                     async with nullcontext() if live is None else live.on_time(self.accumulator):
@@ -102,15 +104,18 @@ class Attempt:
             return CutCause.DROPPED
         return None
 
-    def judge(self, partial: Partial, no_argument_tools: frozenset[str]) -> Verdict | None:
+    def judge(
+        self, partial: Partial, no_argument_tools: frozenset[str], *, may_be_empty: bool
+    ) -> Verdict | None:
         """The verdict on what came; None when no answer began at all.
 
         Args:
             partial: What came, with ids.
             no_argument_tools: Names of the tools that may be called with nothing.
+            may_be_empty: Nothing at all is an answer, as it is to a tool's result.
         """
         accumulator = self.accumulator
-        if not self.began and not self.expired:
+        if self.opened_at is None and not self.expired:
             return None
         failed = self.failure_cause is not None
         return judge(
@@ -123,6 +128,7 @@ class Attempt:
             usage=accumulator.usage,
             output_limit=self.wire.output_limit.tokens,
             no_argument_tools=no_argument_tools,
+            may_be_empty=may_be_empty,
         )
 
     def facts(self) -> ErrorFacts:
@@ -155,6 +161,8 @@ class Attempt:
             events = decoder.feed(block)
             for event in events:
                 self._feed(event, now)
+            if self.on_block is not None:
+                self.on_block(block)
             if self.live is not None:
                 self.live.offer(accumulator, now)
             if unframed is not None:
@@ -267,8 +275,12 @@ _CREDENTIAL_VALUE = re.compile(r"(?:[^\s;,=]+=)?([^\s;,]{8,})")
 
 
 def _credentials(key: str, headers: Mapping[str, str]) -> list[str]:
-    """The key, and what goes out in headers that may carry one; longer ones first."""
-    found = {key} if key else set()
+    """The key, and what goes out in headers that may carry one; longer ones first.
+
+    A short key is none that has to be hidden, and may be a word: servers of one's own are given
+    "none" or "token", and without these words their errors could not be read.
+    """
+    found = {key} if len(key) >= 8 else set()
     for name, value in headers.items():
         if _CREDENTIAL_NAME.search(name):
             found.update(_CREDENTIAL_VALUE.findall(value))
