@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +29,19 @@ from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import size
 from agentcore.cli.drafts import drafts
 from agentcore.cli.explain import explain
+from agentcore.cli.models import models
+from agentcore.cli.probe import probe
 from agentcore.cli.record import record
-from agentcore.testing import Gateway, RecordedRequest, Reply, Respond, ScriptedModel, stream
+from agentcore.testing import (
+    Answer,
+    Gateway,
+    RecordedRequest,
+    Reply,
+    Respond,
+    ScriptedModel,
+    header_asks,
+    stream,
+)
 from agentcore.testing.recording import RecordingError, load_recording
 
 __all__ = ["app"]
@@ -42,6 +55,8 @@ app = typer.Typer(
 )
 
 app.command()(explain)
+app.command()(models)
+app.command()(probe)
 app.command()(record)
 app.add_typer(drafts)
 
@@ -77,10 +92,10 @@ def run(
 ) -> None:
     """Carry a prompt to its end against a real endpoint, and show what happens on the way."""
     with failures_told(_errors):
-        adapter, model_id = endpoint(model, base_url)
+        at = endpoint(model, base_url)
         agent = Agent(
-            model_id,
-            adapter=adapter,
+            at.model,
+            adapter=at.adapter,
             tools=tools_named(tool),
             workspace=workspace,
             max_output_tokens=max_output_tokens,
@@ -112,27 +127,44 @@ def gateway(
     life_limit: Annotated[
         float, typer.Option(min=0, help="Seconds until every connection is dropped; 0: never.")
     ] = 1.7,
+    idle_limit: Annotated[
+        float, typer.Option(min=0, help="Seconds of silence that drop a connection; 0: never.")
+    ] = 0.0,
+    hold_back: Annotated[
+        bool,
+        typer.Option(
+            "--hold-back", help="Send tool arguments whole, unless Claude's header asks for more."
+        ),
+    ] = False,
     pace: Annotated[float, typer.Option(min=0, help="Seconds between two deltas.")] = 0.002,
 ) -> None:
-    """Serve the demo's scripted model, to try `agentcore run` from a second terminal.
+    """Serve the demo's scripted model, to try `agentcore run` and `probe` from a second terminal.
 
     Whatever the prompt says, it writes plan.md: it needs the tool write_file.
 
     With --play it answers with the responses of a recording, one a request, as they came.
 
-    After the last of them it begins again; --lines, --life-limit and --pace then mean nothing.
+    After the last of them it begins again; what is said of the model and of drops means nothing.
     """
     with failures_told(_errors):
-        respond = _scripted(lines, pace) if play is None else _played(play, speed)
-    # A recording has its own drops.
-    life = life_limit if play is None and life_limit else None
-    prompt, model = ("Write plan.md", "scripted") if play is None else ("As before", "recorded")
+        if play is None:
+            server = Gateway(
+                respond=_scripted(lines, pace),
+                life_limit=life_limit or None,
+                idle_limit=idle_limit or None,
+                asks_to_stream=_asks_to_stream if hold_back else None,
+                port=port,
+            )
+        else:
+            # A recording has its own drops.
+            server = Gateway(respond=_played(play, speed), port=port)
 
     async def serve() -> None:
-        async with Gateway(respond=respond, life_limit=life, port=port) as server:
+        async with server:
             _console.print(
-                f"Serving on {server.base_url} (Ctrl-C stops it). In another terminal:\n"
-                f'  agentcore run "{prompt}" --model local:{model} --base-url {server.base_url}',
+                f"Serving on {server.base_url} (Ctrl-C stops it). In another terminal:",
+                *_commands(server.base_url, played=play is not None, held_back=hold_back),
+                sep="\n  ",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -147,9 +179,41 @@ def gateway(
         raise typer.Exit(2) from None
 
 
+def _commands(url: str, *, played: bool, held_back: bool) -> Iterator[str]:
+    prompt, model = ("As before", "recorded") if played else ("Write plan.md", "scripted")
+    yield f'agentcore run "{prompt}" --model local:{model} --base-url {url}'
+    if held_back:
+        # With the header that asks for more, and without it.
+        claude = "OPENROUTER_API_KEY=none agentcore probe openrouter:anthropic/claude-opus-4.6"
+        yield f"{claude} --base-url {url} --yes"
+    elif not played:
+        yield f"agentcore probe local:scripted --base-url {url} --yes"
+
+
+def _asks_to_stream(request: RecordedRequest) -> bool:
+    names = ("anthropic-beta", "x-anthropic-beta")  # Anthropic's own, and OpenRouter's
+    return any(header_asks(name, "fine-grained-tool-streaming")(request) for name in names)
+
+
 def _scripted(lines: int, pace: float) -> Respond:
     model = ScriptedModel(path="plan.md", text=long_text(lines))
-    return lambda request: stream(model(request.body), piece=64, pace=pace)
+    return lambda request: stream(_capped(model(request.body), request), piece=64, pace=pace)
+
+
+def _capped(answer: Answer, request: RecordedRequest) -> Answer:
+    """What the request's cap leaves of an answer, at four characters a token."""
+    cap = request.body.get("max_tokens") or request.body.get("max_completion_tokens")
+    usage = answer.usage
+    if usage is None or not isinstance(cap, int) or usage.output_tokens <= cap:
+        return answer
+    left = max(0, cap * 4 - len(answer.text))
+    return replace(
+        answer,
+        text=answer.text[: cap * 4],
+        calls=tuple(replace(call, arguments=call.arguments[:left]) for call in answer.calls),
+        finish_reason="length",
+        usage=replace(usage, output_tokens=cap),
+    )
 
 
 def _played(file: Path, speed: float) -> Respond:
