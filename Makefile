@@ -17,7 +17,7 @@ check: .venv/.check  ## format and lint, layers, types, tests with branch covera
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses auto --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -41,9 +41,10 @@ bench: .venv/.check  ## classification, whole turns in process, what drafts save
 	$(BIN)/python benchmarks/draft_cost.py
 	$(BIN)/python benchmarks/killed.py --kills 200
 
-tables: .venv/.check  ## rewrite the tables of docs/errors.md and docs/testing.md from the code
+tables: .venv/.check  ## rewrite what is made from the code: tables of the docs, whole requests
 	$(BIN)/python tests/test_error_docs.py
 	$(BIN)/python -m tests.testing.test_conformance
+	$(BIN)/python -m tests.providers.test_whole_requests
 
 clean:  ## remove the environment and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*

@@ -1,6 +1,7 @@
 """The commands, as a person meets them."""
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -151,6 +152,31 @@ def test_a_recorded_run_is_played_back(tmp_path: Path) -> None:
         assert [next_line().partition(",")[0] for _ in range(2 * count)] == [
             f"reply {number} of {count}: status 200" for number in range(1, count + 1)
         ] * 2
+
+
+def test_the_gateway_shows_the_probe_what_it_is_to_find() -> None:
+    options = ("--lines", "40", "--pace", "0.02", "--hold-back", "--idle-limit", "0.4")
+    with serving(*options) as (_, next_line):
+        environment, _, *told = next_line().split()
+        name, _, key = environment.partition("=")
+        ran = run_cli(*told, "--json", **{name: key})
+    assert ran.returncode == 0, ran.stderr
+    seen = json.loads(ran.stdout)["observations"]
+    assert {(one["switched"], one["ending"], one["lines_received"]) for one in seen} == {
+        (True, "finished", 40),
+        (False, "error in the stream", 0),
+    }
+
+
+def test_the_gateways_model_ends_at_the_cap_of_the_request() -> None:
+    with serving("--lines", "400", "--life-limit", "0") as (url, next_line):
+        assert next_line() == f"  agentcore probe local:scripted --base-url {url} --yes\n"
+        probed = ("probe", "local:scripted", "--base-url", url, "--yes", "--json")
+        ran = run_cli(*probed, "--sizes", "1,1500")
+    (capped,) = json.loads(ran.stdout)["observations"]
+    assert (capped["finish_reason"], capped["cap"]) == ("length", 2_020)
+    assert capped["usage"]["output_tokens"] == 2_020
+    assert not capped["arguments_closed"]
 
 
 def test_a_recording_that_is_killed_is_kept_so_far(tmp_path: Path) -> None:

@@ -970,6 +970,23 @@ def test_without_yes_the_cost_is_told_and_nothing_is_sent(agentcore_gateway: Gat
     assert "not known here" in command("local:m", *base).stdout
 
 
+def test_the_price_is_read_from_the_catalog(
+    agentcore_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    hosts: list[JsonValue] = [
+        {"provider_name": name, "tag": name.lower(), "context_length": 1_000_000,
+         "max_completion_tokens": 128_000, "pricing": {"completion": price}}
+        for name, price in (("Anthropic", "0.000025"), ("Other", "0.00005"))
+    ]  # fmt: skip
+    agentcore_gateway.models = [{"id": CLAUDE, "endpoints": hosts}]
+    folder = {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+    asked = (f"openrouter:{CLAUDE}", "--base-url", agentcore_gateway.base_url, "--catalog")
+    told = " ".join(command(*asked, **folder).stdout.split())
+    assert "about $0.75 to $1.50, by host, for output if nothing is cut; at most $" in told
+    assert "about $0.03 for output" in " ".join(command(*asked, "--price", "1").stdout.split())
+    assert [request.method for request in agentcore_gateway.requests] == ["GET"]
+
+
 def test_with_yes_the_report_is_printed(agentcore_gateway: Gateway) -> None:
     agentcore_gateway.respond = writer(pace=0.03)
     agentcore_gateway.asks_to_stream = ASKS
@@ -1027,6 +1044,7 @@ def test_json_has_everything_and_nothing_else(agentcore_gateway: Gateway) -> Non
         (["local:m", "--base-url", URL, "--sizes", "a,b"], "--sizes 'a,b': give numbers of lines"),
         (["local:m", "--base-url", URL, "--sizes", "400,50"], "each must be larger"),
         (["local:m", "--base-url", URL, "--max-seconds", "0"], "give a number of seconds above 0"),
+        (["local:m", "--base-url", URL, "--catalog"], "--catalog: only OpenRouter has one"),
         (["openrouter:m", "--yes"], "set the environment variable OPENROUTER_API_KEY"),
     ],
 )

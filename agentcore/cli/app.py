@@ -182,7 +182,7 @@ def gateway(
 def _commands(url: str, *, played: bool, held_back: bool) -> Iterator[str]:
     prompt, model = ("As before", "recorded") if played else ("Write plan.md", "scripted")
     yield f'agentcore run "{prompt}" --model local:{model} --base-url {url}'
-    if held_back:
+    if held_back and not played:
         # With the header that asks for more, and without it.
         claude = "OPENROUTER_API_KEY=none agentcore probe openrouter:anthropic/claude-opus-4.6"
         yield f"{claude} --base-url {url} --yes"

@@ -14,9 +14,13 @@ from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.text import Text
 
+from agentcore.catalog_store import CatalogStore
 from agentcore.cli.agents import BaseUrl, endpoint, failures_told
-from agentcore.endpoint import key_of
+from agentcore.client import Client
+from agentcore.endpoint import Endpoint, cache_folder, key_of
 from agentcore.errors import ConfigurationError
+from agentcore.families import family_of
+from agentcore.lookup import look_up
 from agentcore.probe import (
     Advice,
     Ending,
@@ -31,6 +35,7 @@ from agentcore.probe import (
     probe_endpoint,
     seconds,
 )
+from agentcore.providers import OpenRouter
 
 __all__ = ["picture", "probe"]
 
@@ -57,6 +62,10 @@ def probe(
     price: Annotated[
         float | None, typer.Option(min=0, help="US dollars for a million output tokens.")
     ] = None,
+    catalog: Annotated[
+        bool,
+        typer.Option("--catalog", help="Ask OpenRouter's catalog for the price; needs no key."),
+    ] = False,
 ) -> None:
     """Measure how an endpoint streams tool calls, and what cuts them. Costs output tokens.
 
@@ -70,7 +79,10 @@ def probe(
             adapter=at.adapter, model=at.model, sizes=_sizes(sizes), max_seconds=max_seconds
         )
         plan = plan_of(target)
-        _print(report, _statement(target, plan, price))
+        prices = (price, price) if price is not None else None
+        if catalog and prices is None:
+            prices = anyio.run(_listed_prices, at)
+        _print(report, _statement(target, plan, prices))
         if not yes:
             _print(report, ["Nothing was sent. Add --yes to go on."])
             raise typer.Exit(2)
@@ -142,7 +154,24 @@ def _run(target: Target, plan: Plan, seen: list[Observation], errors: Console) -
 # --- before it starts -----------------------------------------------------------------------
 
 
-def _statement(target: Target, plan: Plan, price: float | None) -> Lines:
+Prices: TypeAlias = tuple[float, float] | None
+"""US dollars for a million output tokens, from the cheapest host to the dearest; None: unknown."""
+
+
+async def _listed_prices(at: Endpoint) -> Prices:
+    """Of the hosts in the endpoint's catalog."""
+    if not isinstance(at.adapter, OpenRouter):
+        raise ConfigurationError("--catalog: only OpenRouter has one that is read; use --price")
+    at = replace(at, adapter=OpenRouter(base_url=at.adapter.base_url, catalog=True))
+    async with Client() as client:
+        store = CatalogStore(cache_folder() / "catalog")
+        found = await look_up(at, family_of(at.model), client=client, store=store)
+    lowest = found.lowest_completion_price if found is not None else None
+    highest = found.highest_completion_price if found is not None else None
+    return None if lowest is None or highest is None else (lowest * 1e6, highest * 1e6)
+
+
+def _statement(target: Target, plan: Plan, prices: Prices) -> Lines:
     """What is going to be asked, and what it costs at most."""
     adapter = target.adapter
     name = adapter.name or type(adapter).__name__
@@ -166,18 +195,19 @@ def _statement(target: Target, plan: Plan, price: float | None) -> Lines:
             f"about {plan.output_tokens_expected:,} tokens if nothing is cut; at most "
             f"{plan.capped_tokens_at_most:,} in requests with a cap, and {uncapped}",
         ),
-        ("price", _price(plan, price)),
+        ("price", _price(plan, prices)),
     ]
     return [line for title, text in rows for line in _row(title, text)]
 
 
-def _price(plan: Plan, price: float | None) -> str:
-    if price is None:
+def _price(plan: Plan, prices: Prices) -> str:
+    if prices is None:
         return "not known here: output tokens x the endpoint's price (--price tells it)"
     most = plan.output_tokens_at_most
-    bound = f"at most ${most * price / 1e6:,.2f}" if most is not None else "no bound is known"
-    about = plan.output_tokens_expected * price / 1e6
-    return f"about ${about:,.2f} for output if nothing is cut; {bound}; input comes on top"
+    bound = f"at most ${most * prices[1] / 1e6:,.2f}" if most is not None else "no bound is known"
+    low, high = (f"${plan.output_tokens_expected * one / 1e6:,.2f}" for one in prices)
+    about = low if low == high else f"{low} to {high}, by host,"
+    return f"about {about} for output if nothing is cut; {bound}; input comes on top"
 
 
 def _row(title: str, text: str) -> Lines:

@@ -163,10 +163,16 @@ def find_limits(
 ) -> tuple[tuple[LimitFinding, ...], UndecidedFinding | None]:
     """The limits that explain the cuts, and what is to be said of cuts that none explains."""
     cuts = cuts_of(seen)
+    groups = [cuts]
+    if not _possible(cuts, seen):
+        # Those in a silence longer than any that was survived, and the others.
+        survived = longest_survived(seen, content=False)
+        silent = [one for one in cuts if _is_longer(gaps_of(one)[-1].seconds, survived)]
+        groups = [silent, [one for one in cuts if one not in silent]]
     limits: list[LimitFinding] = []
     left: list[Observation] = []
     kinds: list[LimitKind] = []
-    for group in [cuts] if _possible(cuts, seen) else _silent_and_flowing(cuts, seen):
+    for group in groups:
         possible = _possible(group, seen)
         if len(possible) == 1:
             limits.append(_limit(possible[0], group, seen))
@@ -175,16 +181,6 @@ def find_limits(
             kinds += [one.rule.kind for one in possible]
     undecided = _undecided(left, tuple(dict.fromkeys(kinds))) if left else None
     return tuple(limits), undecided
-
-
-def _silent_and_flowing(
-    cuts: Sequence[Observation], seen: Sequence[Observation]
-) -> list[list[Observation]]:
-    """Cuts in a silence longer than any that was survived, and the others."""
-    survived = longest_survived(seen, content=False)
-    silent = [one for one in cuts if _is_longer(gaps_of(one)[-1].seconds, survived)]
-    flowing = [one for one in cuts if one not in silent]
-    return [group for group in (silent, flowing) if group]
 
 
 def _possible(cuts: Sequence[Observation], seen: Sequence[Observation]) -> list[_Candidate]:

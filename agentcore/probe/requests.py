@@ -111,9 +111,8 @@ class Target:
 
     def wire(self, ask: Ask) -> Wire:
         """A request of the experiment as it goes out."""
-        adapter = self.adapter
+        adapter = copy.copy(self.adapter)
         if ask.echo:
-            adapter = copy.copy(adapter)
             adapter.extra_body = {**adapter.echo_fields, **adapter.extra_body}
         request = Request(
             model=self.model,

@@ -237,7 +237,7 @@ async def test_a_thousand_short_pauses_take_no_longer_than_their_sum() -> None:
     taken: list[float] = []
     async with Gateway(respond=lambda _: paced) as gateway:
         # A machine that is busy elsewhere gets another chance.
-        while len(taken) < 3 and min(taken, default=1.0) > 0.9:
+        while len(taken) < 10 and min(taken, default=1.0) > 0.9:
             started = time.monotonic()
             response = await ask(gateway)
             taken.append(time.monotonic() - started)
