@@ -229,6 +229,15 @@ class Agent:
         if error_inside is not None:
             raise error_inside
 
+    @property
+    def models(self) -> str | Sequence[ModelChoice]:
+        """The same as `model`, by the name that it has for a list."""
+        return self.model
+
+    @models.setter
+    def models(self, models: str | Sequence[ModelChoice]) -> None:
+        self.model = models
+
     def _settings(self) -> Settings:
         return Settings(
             endpoints=resolve_models(self.model, self.adapter),

@@ -115,22 +115,28 @@ class Client:
                     async for _ in blocks:
                         pass
 
-    async def get(self, url: str, *, headers: Mapping[str, str]) -> bytes:
+    async def get(self, url: str, *, headers: Mapping[str, str], max_bytes: int) -> bytes:
         """The body of a plain GET that is answered with a status of 200 to 299.
 
         Args:
             url: Absolute. Redirects are not followed.
             headers: All that is said beside what HTTP needs; a credential too, if one is wanted.
+            max_bytes: A longer body, decoded, is given up when it has come so far.
 
         Raises:
-            RequestFailed: It is answered with another status, or the transport failed.
+            RequestFailed: It is answered with another status or too much, or the transport failed.
         """
+        body = bytearray()
         try:
-            response = await self._connections().get(url, headers=dict(headers))
-            response.raise_for_status()
+            async with self._connections().stream("GET", url, headers=dict(headers)) as response:
+                response.raise_for_status()
+                async for block in response.aiter_bytes():
+                    body += block
+                    if len(body) > max_bytes:
+                        raise ValueError(f"the answer has more than {max_bytes:,} bytes")
         except Exception as error:
             raise RequestFailed from error
-        return response.content
+        return bytes(body)
 
     async def _post(
         self, wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks

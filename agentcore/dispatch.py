@@ -277,6 +277,10 @@ class Dispatcher:
     def _context(self, call: ToolCall) -> ToolContext:
         return replace(self.context, call_id=call.id, continued=frozenset(self._continued))
 
+    def forget_cuts(self) -> None:
+        """Another endpoint is asked from now on: what did not get through before may do so."""
+        self._cuts.clear()
+
     def _no_such_tool(self, call: ToolCall) -> ToolResult:
         known = ", ".join(self.tools) or "none"
         return _error(f"There is no tool {call.name!r}. The tools are: {known}.")

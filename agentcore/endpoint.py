@@ -3,11 +3,13 @@
 import importlib.metadata
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from agentcore.errors import ConfigurationError
 from agentcore.providers import PROVIDERS, register
@@ -20,6 +22,7 @@ __all__ = [
     "cache_folder",
     "check_key",
     "key_of",
+    "made",
     "resolve_model",
     "resolve_models",
 ]
@@ -40,11 +43,18 @@ class Endpoint:
     adapter: ProviderAdapter
     model: str
     """The id as the endpoint knows it."""
+    number: int = 0
+    """Where it stands in its list: one model may stand there twice, with another key."""
 
     @property
     def place(self) -> tuple[str, str]:
-        """What tells it from others: the address and the model."""
+        """What is learned of it holds for: the address and the model."""
         return self.adapter.base_url, self.model
+
+    @property
+    def entry(self) -> tuple[int, str, str]:
+        """What tells it from the others of its list."""
+        return self.number, *self.place
 
 
 def resolve_models(
@@ -68,12 +78,12 @@ def resolve_models(
             'models=[("qwen3-coder", Local(base_url=…)), "openrouter:…"]'
         )
     endpoints: list[Endpoint] = []
-    for choice in model:
+    for number, choice in enumerate(model):
         match choice:
             case (str(id_), ProviderAdapter() as own):
-                endpoints.append(resolve_model(id_, own))
+                endpoints.append(replace(resolve_model(id_, own), number=number))
             case str():
-                endpoints.append(resolve_model(choice, None))
+                endpoints.append(replace(resolve_model(choice, None), number=number))
             case _:
                 raise ConfigurationError(
                     f'models: {choice!r} is none; write "provider:model-id", or a pair of the '
@@ -82,8 +92,15 @@ def resolve_models(
     return tuple(endpoints)
 
 
-def resolve_model(model: str, adapter: ProviderAdapter | None) -> Endpoint:
+def resolve_model(
+    model: str, adapter: ProviderAdapter | None, *, base_url: str | None = None
+) -> Endpoint:
     """The endpoint and its own model id.
+
+    Args:
+        model: `"provider:model-id"`, or the endpoint's own id beside `adapter`.
+        adapter: The endpoint; None means the one that `model` names.
+        base_url: The address for a provider that `model` names; None means its own.
 
     Raises:
         ConfigurationError: The string names no provider that is known, or no model.
@@ -103,19 +120,45 @@ def resolve_model(model: str, adapter: ProviderAdapter | None) -> Endpoint:
                 f'model {model!r}: write "provider:model-id", for example '
                 f'"openrouter:anthropic/claude-opus-4.6" (providers: {_known()}), or pass adapter=…'
             )
-        adapter, model = _find_provider(provider, model)(), model_id
+        found = _find_provider(provider, model)
+        adapter, model = made(found, base_url=base_url), model_id
     if not model:
         raise ConfigurationError("model '': give the model's id as the endpoint knows it")
-    if not _ADDRESS.fullmatch(adapter.base_url):
+    if not _is_address(adapter.base_url):
         _refuse_address(adapter)
     return Endpoint(adapter=adapter, model=model)
 
 
+def made(provider: type[ProviderAdapter], **options: object) -> ProviderAdapter:
+    """An adapter of a class that is known by its name alone.
+
+    Raises:
+        ConfigurationError: Its constructor wants other arguments.
+    """
+    make: Callable[..., ProviderAdapter] = provider
+    try:
+        return make(**{name: value for name, value in options.items() if value is not None})
+    except TypeError as error:
+        raise ConfigurationError(
+            f"provider {provider.name!r} cannot be made by its name: {error}; make the adapter "
+            "yourself and pass it as adapter=…"
+        ) from error
+
+
+def _is_address(url: str) -> bool:
+    if not _ADDRESS.fullmatch(url):
+        return False
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
+
+
 def _refuse_address(adapter: ProviderAdapter) -> None:
-    # What stands before an @ is a credential: it is shown to nobody.
-    shown = re.sub(r"//[^/]*@", "//…@", adapter.base_url)
+    # What stands before an @, or in a query, may be a credential: it is shown to nobody.
+    shown = re.sub(r"//[^/]*@", "//…@", re.sub(r"[?#].*", "?…", adapter.base_url))
     way = "give the address, with http:// or https:// and the version part, without a query"
-    if shown != adapter.base_url:
+    if "@" in shown:
         way = "leave out the credential, it would stand in texts and logs; pass api_key=…"
     raise ConfigurationError(
         f'{type(adapter).__name__}(base_url={shown!r}): {way}, as in "{adapter.example_url}"'
@@ -196,7 +239,11 @@ def check_key(adapter: ProviderAdapter) -> None:
 
 def cache_folder() -> Path:
     """Where what can be fetched again is kept: `$XDG_CACHE_HOME/agentcore`, or in `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "agentcore"
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:  # a user without a home directory
+        home = Path(tempfile.gettempdir())
+    return home / "agentcore"
 
 
 def _checked_key(adapter: ProviderAdapter, key: str | None) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import anyio
 
 from agentcore.catalog import CatalogFigures
-from agentcore.catalog_store import CatalogStore, Loaded
+from agentcore.catalog_store import MAX_BODY_BYTES, CatalogStore, Loaded
 from agentcore.client import Client, RequestFailed
 from agentcore.endpoint import Endpoint
 from agentcore.errors import ConfigurationError
@@ -17,6 +17,7 @@ from agentcore.providers import OpenRouter
 
 __all__ = ["look_up", "look_up_all"]
 
+ACCEPT = {"accept": "application/json"}
 REFRESH_SECONDS = 86_400.0
 """How long an answer is used before the catalog is asked again."""
 PATIENCE_SECONDS = 10.0
@@ -84,7 +85,7 @@ async def _load(url: str, client: Client, store: CatalogStore, now: float) -> Lo
     async def fetch() -> bytes:
         try:
             with anyio.fail_after(PATIENCE_SECONDS):
-                return await client.get(url, headers={"accept": "application/json"})
+                return await client.get(url, headers=ACCEPT, max_bytes=MAX_BODY_BYTES)
         except RequestFailed as failed:
             raise failed.__cause__ or failed from None
 

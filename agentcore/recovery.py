@@ -6,7 +6,7 @@ Pure. The turn carries out what is decided here; dispatch answers what is kept.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from agentcore.classification import Classification
 from agentcore.facts import ErrorFacts, Surface
@@ -14,6 +14,7 @@ from agentcore.families import CapParameter
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.payloads import shortened
 from agentcore.retry import Budget, Policy
+from agentcore.token_figures import read_figures
 from agentcore.verdict import Partial
 
 __all__ = [
@@ -30,6 +31,14 @@ __all__ = [
 ]
 
 
+LimitLasts: TypeAlias = Literal["turn", "run", "agent"]
+
+AFFORD_RULE = "can-only-afford"
+"""The row of the error table for a cap that the credit does not cover."""
+LEAST_AFFORDABLE_TOKENS = 256
+"""What is less is no credit: nothing can be said in it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustments:
     """How the next request differs from the one that the adapter would make by itself."""
@@ -40,6 +49,9 @@ class Adjustments:
     """False: leave out the switch that asks for streamed tool arguments."""
     output_limit: int | None = None
     """Tokens: a cap that this endpoint named when it refused ours."""
+    limit_lasts: LimitLasts = "agent"
+    """How long that cap is true: the room beside one prompt for a turn, what the credit covers for
+    a run, the most that the model gives for every run of an agent."""
     cap_parameter: CapParameter | None = None
     """The cap's name that this endpoint asked for when it refused ours."""
     switch_refused: bool = False
@@ -66,6 +78,8 @@ class Failure:
     """Tokens: the cap that was sent."""
     tool_streaming: bool = False
     """The request asked for streamed tool arguments."""
+    switch_names: frozenset[str] = frozenset()
+    """Of headers and fields by which it did."""
     has_new_key: bool = False
     """The key was refused, and the function that gives it has another one now."""
     is_worth_keeping: bool = False
@@ -137,7 +151,8 @@ def decide(
         return correction
     kind = failure.classification.kind
     if failure.cause is CutCause.CAPPED:
-        return Stop(reason=f"the answer reached the output cap of {failure.output_limit} tokens")
+        cap = f" of {failure.output_limit} tokens" if failure.output_limit else ""
+        return Stop(reason=f"the answer reached its output cap{cap}")
     if not kind.is_transient:
         return Stop(reason=f"a failure of kind {kind} does not pass with time")
     return _retry(failure, budget, policy, roll)
@@ -150,6 +165,9 @@ def concerns_endpoint(failure: Failure) -> bool:
     """
     if failure.cause is CutCause.CAPPED:
         return False
+    # A cap that the credit does not cover is a want of credit.
+    if failure.classification.rule == AFFORD_RULE:
+        return True
     return failure.classification.kind not in _FAULTS_OF_THE_REQUEST
 
 
@@ -217,14 +235,22 @@ def _correction(failure: Failure, earlier: Sequence[Failure]) -> Adjust | None:
     kind = failure.classification.kind
     if kind is ErrorKind.OUTPUT_LIMIT:
         limit = failure.classification.corrected_output_limit
+        is_price = failure.classification.rule == AFFORD_RULE
+        if is_price and (limit or 0) < LEAST_AFFORDABLE_TOKENS:
+            return None
         is_lower = limit and (failure.output_limit is None or limit < failure.output_limit)
         if is_lower and now.output_limit is None:
             reason = f"the endpoint takes at most {limit} output tokens"
-            return Adjust(adjustments=replace(now, output_limit=limit), reason=reason)
+            lasts = _lasts(failure)
+            return Adjust(
+                adjustments=replace(now, output_limit=limit, limit_lasts=lasts), reason=reason
+            )
         if limit is None and (failure.output_limit or 0) > 1 and now.output_limit is None:
             half = (failure.output_limit or 0) // 2
             reason = f"the endpoint refuses the cap and names no other: half of it, {half} tokens"
-            return Adjust(adjustments=replace(now, output_limit=half), reason=reason)
+            return Adjust(
+                adjustments=replace(now, output_limit=half, limit_lasts="run"), reason=reason
+            )
     if failure.has_new_key and not any(other.has_new_key for other in earlier):
         return Adjust(adjustments=now, reason="there is another key than the one refused")
     if kind is ErrorKind.INVALID_REQUEST and failure.facts is not None:
@@ -252,7 +278,7 @@ def _without_refused_field(failure: Failure, facts: ErrorFacts) -> Adjust | None
     """Leave out, or rename, a field that we added ourselves and the endpoint refuses by name."""
     now = failure.adjustments
     text = f"{facts.param or ''}\n{shortened(facts.text)}"
-    if failure.tool_streaming and _STREAMING_SWITCH.search(text):
+    if failure.tool_streaming and _names_switch(text, failure.switch_names):
         reason = "the endpoint refuses the switch that streams tool arguments"
         return Adjust(adjustments=replace(now, switch_refused=True), reason=reason)
     for sent, asked in (_CAP_NAMES, _CAP_NAMES[::-1]):
@@ -264,6 +290,19 @@ def _without_refused_field(failure: Failure, facts: ErrorFacts) -> Adjust | None
             reason = f"the endpoint refuses {name}, which we added"
             return Adjust(adjustments=replace(now, omitted=now.omitted | {name}), reason=reason)
     return None
+
+
+def _lasts(failure: Failure) -> LimitLasts:
+    """How long the cap is true that a refusal names."""
+    if failure.facts is not None and read_figures(failure.facts.text) is not None:
+        return "turn"
+    return "run" if failure.classification.rule == AFFORD_RULE else "agent"
+
+
+def _names_switch(text: str, names: frozenset[str]) -> bool:
+    if _STREAMING_SWITCH.search(text):
+        return True
+    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.I) for name in names)
 
 
 def _names(text: str, *names: str) -> bool:

@@ -1,5 +1,6 @@
 """What would be sent for a model, and why: the words behind `agentcore models`. No I/O."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,8 +11,8 @@ from agentcore.catalog import CatalogFigures
 from agentcore.endpoint import Endpoint
 from agentcore.families import family_of
 from agentcore.ledger import LimitSource
-from agentcore.messages import JsonObject, ToolSpec, UserMessage
-from agentcore.providers.base import Capabilities, Request, ToolStreaming, Wire
+from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolSpec, UserMessage
+from agentcore.providers.base import Request, ToolStreaming, Wire
 
 __all__ = ["ModelReport", "report_on"]
 
@@ -20,6 +21,15 @@ SAMPLE_TOOL = ToolSpec(
     name="write_file",
     description="…",
     parameters={"type": "object", "properties": {"content": {"type": "string"}}},
+)
+SAMPLE_ANSWER = AssistantMessage(
+    tool_calls=(
+        ToolCall(
+            id="call_1", name="look", arguments="{}", extra={"extra_content": {"signature": "…"}}
+        ),
+    ),
+    reasoning="…",
+    reasoning_details=({"type": "reasoning.text", "text": "…"},),
 )
 MASKED = "…"
 
@@ -46,15 +56,16 @@ class ModelReport:
     limit_source: LimitSource
     limit_note: str
     """Why a figure of the catalog is not used; empty where none was refused."""
+    catalog_age_seconds: float | None
+    """Since the catalog's answer was fetched; None where none was asked, or none is to be had."""
     cap_parameter: str
     """The payload's name for the cap."""
     tool_arguments: str
     """How they arrive: `streamed`, `asked to stream`, or `held back` until whole."""
     switch: ToolStreaming
     """How the endpoint is told to stream them; all empty where it is not."""
-    returned_reasoning: tuple[str, ...]
-    """Fields of assistant messages in which reasoning goes back."""
-    capabilities: Capabilities
+    returned: tuple[str, ...]
+    """Fields in which reasoning and signatures go back, of assistant messages or of their calls."""
     key_variable: str
     """The environment variable of the key; empty where there is none."""
     headers: Mapping[str, str] = field(repr=False)
@@ -76,6 +87,7 @@ class ModelReport:
             "output_limit": self.output_limit,
             "limit_source": self.limit_source,
             "limit_note": self.limit_note,
+            "catalog_age_seconds": self.catalog_age_seconds,
             "cap_parameter": self.cap_parameter,
             "tool_arguments": self.tool_arguments,
             "switch": {
@@ -83,7 +95,7 @@ class ModelReport:
                 "body": dict(self.switch.body),
                 "tool_fields": dict(self.switch.tool_fields),
             },
-            "returned_reasoning": list(self.returned_reasoning),
+            "returned": list(self.returned),
             "key_variable": self.key_variable,
             "headers": dict(self.headers),
             "body": self.body,
@@ -131,15 +143,24 @@ def report_on(
         output_limit=wire.output_limit.tokens,
         limit_source=wire.output_limit.source,
         limit_note=wire.output_limit.note,
+        catalog_age_seconds=catalog.age_seconds
+        if catalog is not None and catalog.age_seconds < math.inf
+        else None,
         cap_parameter=adapter.cap_parameter(request),
         tool_arguments=_arrival(wire),
         switch=adapter.tool_streaming(family),
-        returned_reasoning=family.returned_reasoning,
-        capabilities=adapter.capabilities,
+        returned=_returned(adapter.message(SAMPLE_ANSWER, family)),
         key_variable=adapter.api_key_env,
         headers={name: MASKED if name in theirs else value for name, value in wire.headers.items()},
         body=body,
     )
+
+
+def _returned(message: JsonObject) -> tuple[str, ...]:
+    calls = message.get("tool_calls")
+    call = calls[0] if isinstance(calls, list) and calls else None
+    extra = set(call) - {"id", "type", "function"} if isinstance(call, dict) else set()
+    return tuple(sorted((set(message) - {"role", "content", "tool_calls"}) | extra))
 
 
 def _arrival(wire: Wire) -> str:

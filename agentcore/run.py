@@ -108,10 +108,12 @@ class Run:
     """The last answer's streamed arguments were no JSON: the next turn asks for whole ones."""
     _barren_texts: int = 0
     """Cuts in a row that brought nothing new of it."""
-    _given_up: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Endpoints of the list that failed for good, and how."""
-    _place: tuple[str, str] | None = None
+    _given_up: dict[tuple[int, str, str], str] = field(default_factory=dict)
+    """Entries of the list that failed for good, and how."""
+    _asked: Endpoint | None = None
     """The endpoint that was asked last."""
+    _learned_here: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Caps that are true for this run, as what a credit covers."""
     _figures: dict[tuple[str, str], CatalogFigures | None] = field(default_factory=dict)
     """What the endpoints' catalogs say, asked once a run."""
     _foreign: int = 0
@@ -158,11 +160,14 @@ class Run:
         try:
             outcome = await turn.run()
         except ConfigurationError as error:
+            if turn.has_next:  # no key is to be had, or no request to be made
+                await self._change_endpoint(turn, settings, str(error))
+                return _Step(changed=True, goes_on=True)
             raise self._misconfigured(error, conversation) from error
         self._learn(turn)
         if isinstance(outcome, GivenUp):
             if turn.has_next and concerns_endpoint(outcome.failure):
-                await self._change_endpoint(settings, outcome.reason)
+                await self._change_endpoint(turn, settings, outcome.reason)
                 return _Step(changed=True, goes_on=True)
             await self._keep_on_stop(outcome, turn)
             raise self._stopped(outcome.reason, conversation, partial=outcome.failure.partial)
@@ -170,10 +175,11 @@ class Run:
         self._asks_for_buffering = kept is not None and kept.cause is CutCause.MALFORMED
         kind = self.ledger[-1].kind
         if kept is not None and kind is not None and not kind.is_transient:
-            await self._change_endpoint(settings, f"a failure of kind {kind}")
+            await self._change_endpoint(turn, settings, f"a failure of kind {kind}")
         if kept is not None and kept.is_text:
             conversation += await self._keep_text(kept)
-            return _Step(changed=True, stop=self._text_stop())
+            stop = await self._stop(self._text_stop(), kept, turn, settings)
+            return _Step(changed=True, stop=stop)
         conversation.append(outcome.message)
         self.dispatched = await self.dispatcher.dispatch(outcome.message, kept, self.ledger[-1])
         conversation.extend(self.dispatched.messages)
@@ -181,7 +187,8 @@ class Run:
         if outcome.message.tool_calls:
             self._texts.clear()
             self._barren_texts = 0
-        return _Step(changed=self.dispatched.changed, stop=self.dispatched.stop)
+        stop = await self._stop(self.dispatched.stop, kept, turn, settings)
+        return _Step(changed=self.dispatched.changed, stop=stop)
 
     @staticmethod
     def _is_over(conversation: Sequence[Message]) -> bool:
@@ -192,21 +199,31 @@ class Run:
 
     def _left(self, settings: Settings) -> list[Endpoint]:
         """Those of the list that have not failed in this run, in order."""
-        return [one for one in settings.endpoints if one.place not in self._given_up]
+        return [one for one in settings.endpoints if one.entry not in self._given_up]
 
-    async def _change_endpoint(self, settings: Settings, reason: str) -> None:
-        """The endpoint of the last attempt failed for good: the next one is asked from now on."""
-        record = self.ledger[-1]
-        place = (record.base_url, record.model)
-        self._given_up[place] = f"{record.provider}: {record.model} ({record.kind})"
-        following = self._left(settings)[0]
-        if self.emit is not None:
+    async def _stop(self, reason: str, kept: Kept | None, turn: Turn, settings: Settings) -> str:
+        """Why the run must end; empty where another endpoint may get through what this one cuts."""
+        if not reason or kept is None or not turn.has_next or kept.cause is CutCause.CAPPED:
+            return reason
+        await self._change_endpoint(turn, settings, reason)
+        self.dispatcher.forget_cuts()
+        self._barren_texts = 0
+        return ""
+
+    async def _change_endpoint(self, turn: Turn, settings: Settings, reason: str) -> None:
+        """The one that was asked failed for good: the next one is asked from now on."""
+        assert self._asked is not None, "a turn has asked it"
+        how = self.ledger[-1].kind if self.ledger and self.ledger[-1].turn == turn.number else None
+        failed = f"{turn.adapter.name}: {turn.request.model} ({how or 'no request was made'})"
+        self._given_up[self._asked.entry] = failed
+        left = self._left(settings)
+        if left and self.emit is not None:
             await self.emit(
                 EndpointChanged(
-                    turn=record.turn,
-                    attempt=record.attempt,
-                    provider=following.adapter.name,
-                    model=following.model,
+                    turn=turn.number,
+                    attempt=turn.attempt,
+                    provider=left[0].adapter.name,
+                    model=left[0].model,
                     reason=reason,
                 )
             )
@@ -292,6 +309,11 @@ class Run:
     ) -> Request:
         """What is asked next of an endpoint."""
         learned = self.learned.get(endpoint.place, Adjustments())
+        caps = [
+            cap
+            for cap in (learned.output_limit, self._learned_here.get(endpoint.place))
+            if cap is not None
+        ]
         family = family_of(endpoint.model)
         request = Request(
             model=endpoint.model,
@@ -302,7 +324,7 @@ class Run:
             messages=(),
             tools=tuple(tool.spec for tool in settings.tools),
             max_output_tokens=settings.max_output_tokens,
-            learned_output_tokens=learned.output_limit,
+            learned_output_tokens=min(caps, default=None),
             catalog=await self._look_up(endpoint, family),
         )
         window = endpoint.adapter.context_window(request)
@@ -318,9 +340,9 @@ class Run:
 
     def _as_told(self, conversation: Sequence[Message], endpoint: Endpoint) -> list[Message]:
         """The conversation, without what only the endpoint before this one can read."""
-        if self._place not in (None, endpoint.place):
+        if self._asked is not None and self._asked.place != endpoint.place:
             self._foreign = len(conversation)
-        self._place = endpoint.place
+        self._asked = endpoint
         return [
             *as_told_elsewhere(conversation[: self._foreign]),
             *conversation[self._foreign :],
@@ -356,13 +378,22 @@ class Run:
         )
 
     def _learn(self, turn: Turn) -> None:
-        """Remember what the endpoint refused, for later turns and runs of this agent."""
-        request = turn.request
-        self.learned[turn.adapter.base_url, request.model] = replace(
-            request.adjustments,
-            streamed=True,
-            tool_streaming=True,
-            output_limit=request.adjustments.output_limit or request.learned_output_tokens,
+        """Remember what the endpoint refused, for as long as it is true.
+
+        Another run of the same agent may have learned something else meanwhile.
+        """
+        place = (turn.adapter.base_url, turn.request.model)
+        made, known = turn.request.adjustments, self.learned.get(place, Adjustments())
+        limit = known.output_limit
+        if made.output_limit is not None and made.limit_lasts == "agent":
+            limit = min(made.output_limit, limit or made.output_limit)
+        if made.output_limit is not None and made.limit_lasts == "run":
+            self._learned_here[place] = made.output_limit
+        self.learned[place] = Adjustments(
+            output_limit=limit,
+            cap_parameter=made.cap_parameter or known.cap_parameter,
+            switch_refused=made.switch_refused or known.switch_refused,
+            omitted=made.omitted | known.omitted,
         )
 
     async def _turn_finished(self, outcome: Complete | Kept) -> None:

@@ -17,6 +17,7 @@ from agentcore.client import Client
 from agentcore.clocks import Clocks, Silence
 from agentcore.draft_store import DraftStore, LiveDraft
 from agentcore.drafts import Kept, is_worth_keeping, keep
+from agentcore.errors import ConfigurationError
 from agentcore.events import (
     AttemptCut,
     AttemptStarted,
@@ -215,10 +216,17 @@ class Turn:
             added_fields=attempt.wire.added_fields,
             output_limit=attempt.wire.output_limit.tokens,
             tool_streaming=attempt.wire.tool_streaming,
-            has_new_key=is_refused and await self.key() != attempt.key,
+            switch_names=attempt.wire.switch_names,
+            has_new_key=is_refused and await self._has_new_key(attempt.key),
             is_worth_keeping=self.policy.keep_drafts
             and is_worth_keeping(partial, self.draft_arguments),
         )
+
+    async def _has_new_key(self, refused: str) -> bool:
+        try:
+            return await self.key() != refused
+        except ConfigurationError:
+            return False
 
     def _callable_with_nothing(self, partial: Partial) -> frozenset[str]:
         """Tools that may be called with nothing: one that is not on offer is told so either way."""

@@ -80,10 +80,11 @@ def test_all_that_a_script_may_want() -> None:
         "output_limit": 128_000,
         "limit_source": "family",
         "limit_note": "",
+        "catalog_age_seconds": None,
         "cap_parameter": "max_tokens",
         "tool_arguments": "asked to stream",
         "switch": {"headers": {}, "body": {"tool_stream": True}, "tool_fields": {}},
-        "returned_reasoning": report["returned_reasoning"],
+        "returned": [],
         "key_variable": "ZAI_API_KEY",
         "headers": {},
     }
@@ -93,13 +94,31 @@ def test_without_a_pattern_every_family_is_listed() -> None:
     assert [report["family"] for report in told()] == [row.name for row in FAMILIES]
     ran = models()
     assert "claude-4.6-to-5.5" in ran.stdout
-    assert all(len(line) <= 120 for line in ran.stdout.splitlines())
+    assert len(ran.stdout.splitlines()) == len(FAMILIES) + 1, "a line each: nothing is folded"
 
 
 def test_a_pattern_finds_families_and_providers() -> None:
     assert {report["family"] for report in told("*claude*4.6*")} == {"claude-4.6-to-5.5"}
     found = told("m*:gpt-5.2")
     assert [report["provider"] for report in found] == ["mistral", "moonshot"]
+
+
+def test_case_makes_no_difference_and_a_bracket_is_no_pattern() -> None:
+    assert told("*CLAUDE*4.6*") == told("*claude*4.6*")
+    (report,) = told("anthropic:claude-sonnet-4.5[1m]")
+    assert report["family"] == "claude-4.5"
+
+
+@pytest.mark.parametrize(
+    ("model", "returned"),
+    [
+        ("groq:moonshotai/kimi-k2-thinking", []),
+        ("gemini:gemini-3-pro-preview", ["extra_content"]),
+        ("deepseek:deepseek-v4-pro", ["reasoning_content"]),
+    ],
+)
+def test_what_goes_back_is_what_the_adapter_sends(model: str, returned: list[str]) -> None:
+    assert told(model)[0]["returned"] == returned
 
 
 def test_an_id_alone_is_asked_of_every_provider() -> None:
@@ -135,7 +154,7 @@ def test_a_provider_that_was_registered_is_there() -> None:
     ("arguments", "says"),
     [
         (["*nothing*"], "no model that is known matches"),
-        (["nobody:*"], "no model that is known matches"),
+        (["opanai:gpt-5.2"], "did you mean 'openai'?"),
         (["openai:gpt-5.2", "--catalog"], "only OpenRouter has one"),
     ],
 )

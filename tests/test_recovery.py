@@ -221,7 +221,7 @@ TABLE: dict[str, tuple[Failure, Recovery]] = {
     # stop
     "capped in text": (
         cut(CutCause.CAPPED, limit=100),
-        Stop(reason="the answer reached the output cap of 100 tokens"),
+        Stop(reason="the answer reached its output cap of 100 tokens"),
     ),
     "filtered": (
         cut(CutCause.FILTERED),
@@ -242,7 +242,7 @@ TABLE: dict[str, tuple[Failure, Recovery]] = {
     "output limit without a figure": (
         failure(ErrorKind.OUTPUT_LIMIT, limit=101),
         Adjust(
-            adjustments=Adjustments(output_limit=50),
+            adjustments=Adjustments(output_limit=50, limit_lasts="run"),
             reason="the endpoint refuses the cap and names no other: half of it, 50 tokens",
         ),
     ),

@@ -66,10 +66,7 @@ def endpoint(model: str, base_url: str) -> Endpoint:
     Raises:
         ConfigurationError: There is no such provider, or no address.
     """
-    provider, _, model_id = model.partition(":")
-    if not base_url or provider not in PROVIDERS:
-        return resolve_model(model, None)
-    return resolve_model(model_id, PROVIDERS[provider](base_url=base_url))
+    return resolve_model(model, None, base_url=base_url or None)
 
 
 def tools_named(names: list[str] | None) -> list[Tool]:

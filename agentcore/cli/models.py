@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated
 
@@ -13,18 +14,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agentcore.catalog import CatalogFigures
+from agentcore.catalog import CatalogFigures, age_in_words
 from agentcore.catalog_store import CatalogStore
 from agentcore.cli.agents import failures_told
 from agentcore.client import Client
-from agentcore.endpoint import Endpoint, all_providers, cache_folder
+from agentcore.endpoint import Endpoint, all_providers, cache_folder, made
 from agentcore.errors import ConfigurationError
 from agentcore.families import FAMILIES, family_of
 from agentcore.lookup import look_up, look_up_all
-from agentcore.providers import OpenRouter, ProviderAdapter
+from agentcore.providers import PROVIDERS, OpenRouter, ProviderAdapter
 from agentcore.report import ModelReport, report_on
 
 __all__ = ["models"]
+
+PIPE_WIDTH = 160
+"""Columns where no terminal says how many there are: nothing is folded, so that grep finds it."""
 
 
 def models(
@@ -51,6 +55,8 @@ def models(
     Without a pattern it lists the families of models that are known. Nothing is sent to a model.
     """
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     with failures_told(Console(stderr=True)):
         reports = anyio.run(_reports, pattern, base_url, max_output_tokens, catalog)
     if as_json:
@@ -87,13 +93,13 @@ async def _reports(
                 found += [
                     (Endpoint(adapter=adapter, model=model), figures)
                     for model, figures in live.items()
-                    if fnmatchcase(model, id_)
+                    if _matches(model, id_)
                 ]
             else:
                 found += [
                     (Endpoint(adapter=adapter, model=row.example), None)
                     for row in FAMILIES
-                    if fnmatchcase(row.example, id_)
+                    if _matches(row.example, id_)
                 ]
     if not found:
         raise ConfigurationError(
@@ -107,24 +113,32 @@ async def _reports(
 
 def _named(pattern: str) -> tuple[list[type[ProviderAdapter]], str]:
     """The providers of a pattern and its id, which may be a pattern of ids."""
-    known = all_providers()
     provider, colon, id_ = pattern.partition(":")
+    if colon and provider in PROVIDERS:
+        return [PROVIDERS[provider]], id_ or "*"
+    if not pattern or (_is_pattern(pattern) and not colon):
+        return [OpenRouter], pattern or "*"  # whose ids name every family
+    known = all_providers()
     if colon and (provider in known or _is_pattern(provider)):
         return [known[name] for name in sorted(known) if fnmatchcase(name, provider)], id_ or "*"
-    if not pattern or _is_pattern(pattern):
-        return [OpenRouter], pattern or "*"  # whose ids name every family
+    meant = get_close_matches(provider, known, n=1, cutoff=0.8) if colon else []
+    if meant:
+        raise ConfigurationError(
+            f"models {pattern!r}: there is no provider {provider!r}; did you mean {meant[0]!r}?"
+        )
     return [known[name] for name in sorted(known)], pattern
 
 
 def _is_pattern(text: str) -> bool:
-    return any(character in text for character in "*?[")
+    return "*" in text or "?" in text
+
+
+def _matches(id_: str, pattern: str) -> bool:
+    return fnmatchcase(id_.lower(), pattern.lower())
 
 
 def _made(adapter: type[ProviderAdapter], base_url: str, *, with_catalog: bool) -> ProviderAdapter:
-    address = base_url or None
-    if issubclass(adapter, OpenRouter):
-        return adapter(base_url=address, catalog=with_catalog)
-    return adapter(base_url=address)
+    return made(adapter, base_url=base_url or None, catalog=with_catalog or None)
 
 
 # --- how it looks ---------------------------------------------------------------------------
@@ -140,6 +154,7 @@ def _show(report: ModelReport, console: Console) -> None:
         ("not sure", report.doubt),
         ("window", f"{_tokens(report.context_window_tokens)} ({report.window_source})"),
         ("cap", _cap(report)),
+        ("catalog", _age(report.catalog_age_seconds)),
         ("note", report.limit_note),
         ("tool arguments", _ARRIVAL[report.tool_arguments]),
         ("reasoning", _reasoning(report)),
@@ -197,12 +212,13 @@ _SOURCES = {
 
 
 def _reasoning(report: ModelReport) -> str:
-    fields = list(report.returned_reasoning)
-    if report.capabilities.reasoning_details:
-        fields.append("reasoning_details")
-    return (
-        f"goes back as {', '.join(fields)}, where there is some" if fields else "does not go back"
-    )
+    if not report.returned:
+        return "does not go back"
+    return f"goes back as {', '.join(report.returned)}, where there is some"
+
+
+def _age(seconds: float | None) -> str:
+    return f"fetched {age_in_words(seconds)} ago" if seconds is not None else ""
 
 
 def _key(report: ModelReport) -> str:

@@ -102,7 +102,7 @@ class Target:
     @property
     def has_switch(self) -> bool:
         """The adapter has a switch that makes tool arguments stream."""
-        return not self.adapter.tool_streaming(family_of(self.model)).is_empty
+        return bool(self.adapter.tool_streaming(family_of(self.model)).names)
 
     @property
     def has_echo(self) -> bool:

@@ -33,7 +33,7 @@ class Anthropic(ProviderAdapter):
     # While a call is held back, the Messages API pings; whether this endpoint does is not
     # documented. A relay of it was silent for 330 s (github/copilot-cli#4286, 36,000 tokens).
     clocks = Clocks(transport=600.0)
-    capabilities = Capabilities(reasoning_details=False)
+    capabilities = Capabilities(reasoning_details=False, extra_content=False)
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ Subclass it where your endpoint differs. Every hook has a default, is called in 
 computed for each request from the request alone, so that a switch of model or key loses nothing.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -15,6 +16,7 @@ from typing_extensions import override
 from agentcore.catalog import CatalogFigures
 from agentcore.clocks import Clocks
 from agentcore.error_rules import ErrorRule
+from agentcore.errors import ConfigurationError
 from agentcore.events import (
     StreamEvent,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "Request",
     "ToolStreaming",
     "Wire",
+    "holds_back",
 ]
 
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
@@ -62,6 +65,8 @@ CACHE_FIELD = "cache_control"
 """Of a text part; like a field of the body it stands in `added_fields`, and can be omitted."""
 
 NO_CATALOG: Final = CatalogFigures(age_seconds=0.0)
+
+_HEADER_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 PROMPT_MARGIN = 1.12
 """OpenRouter's count of a prompt was seen up to 12 % above the host's (earendil-works/pi#10497)."""
@@ -109,9 +114,9 @@ class ToolStreaming:
     body: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @property
-    def is_empty(self) -> bool:
-        """Nothing has to be said."""
-        return not (self.headers or self.tool_fields or self.body)
+    def names(self) -> frozenset[str]:
+        """Of its headers and fields; empty when nothing has to be said."""
+        return frozenset({*self.headers, *self.tool_fields, *self.body})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +153,17 @@ class Wire:
     """JSON, UTF-8."""
     output_limit: OutputLimit
     streamed: bool
-    tool_streaming: bool
-    """A switch that streams tool arguments is in it."""
+    switch_names: frozenset[str]
+    """Of headers and fields that ask for streamed tool arguments; empty where nothing does."""
     buffered_arguments: bool
     """The endpoint will hold tool arguments back until they are whole."""
     added_fields: frozenset[str]
     """Payload fields that we added of our own accord; recovery may leave them out."""
+
+    @property
+    def tool_streaming(self) -> bool:
+        """The endpoint is told to stream tool arguments."""
+        return bool(self.switch_names)
 
 
 class ProviderAdapter:
@@ -200,6 +210,7 @@ class ProviderAdapter:
             self.base_url = base_url
         self.api_key = api_key
         self.extra_headers = dict(extra_headers or {})
+        _check_headers(self, self.extra_headers)
         self.extra_body = dict(extra_body or {})
 
     @override
@@ -358,9 +369,9 @@ class ProviderAdapter:
             body=encode_json(body),
             output_limit=limit,
             streamed=request.adjustments.streamed,
-            tool_streaming=not switch.is_empty,
+            switch_names=switch.names,
             buffered_arguments=self.capabilities.whole_arguments
-            or _buffers(request.family, switch),
+            or holds_back(request.family, switch),
             added_fields=frozenset(ours - set(self.extra_body)),
         )
 
@@ -452,12 +463,13 @@ def merge_headers(
     return merged
 
 
-def _buffers(family: ModelFamily, switch: ToolStreaming) -> bool:
+def holds_back(family: ModelFamily, switch: ToolStreaming) -> bool:
+    """Whether a family's tool arguments come only when they are whole."""
     match family.tool_arguments:
         case ToolArguments.STREAMED:
             return False
         case ToolArguments.BUFFERED:
-            return switch.is_empty
+            return not switch.names
         case ToolArguments.WHOLE:
             return True
 
@@ -517,6 +529,16 @@ def _is_cap(value: JsonValue) -> bool:
 
 
 def _check_headers(adapter: ProviderAdapter, headers: Mapping[str, str]) -> None:
+    """No value stands in the error: it may be a credential."""
     for name, value in headers.items():
-        if not isinstance(value, str):
-            raise TypeError(f"{type(adapter).__name__}: header {name} must be text, got {value!r}")
+        given: object = value
+        if not isinstance(given, str):
+            raise ConfigurationError(
+                f"{type(adapter).__name__}: header {name!r} must be text, not "
+                f"{type(given).__name__}"
+            )
+        if not value.isascii() or not value.isprintable() or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{type(adapter).__name__}: header {name!r} holds characters that no header may "
+                "carry: line ends, or letters beyond ASCII"
+            )

@@ -24,6 +24,7 @@ from agentcore.messages import JsonObject, ToolCall, ToolSpec, Usage, mend_surro
 
 __all__ = [
     "NINE_ID",
+    "NOTHING_SAID",
     "SHORT_ID",
     "WORD_ID",
     "call_payload",
@@ -69,6 +70,9 @@ def call_payload(call: ToolCall, id_: str, *, with_extra: bool) -> JsonObject:
     extra = call.extra if with_extra else {}
     return {"id": id_, "type": "function", "function": function, **extra}
 
+
+NOTHING_SAID: Final = "(nothing said)"
+"""Of a message that neither says nor calls anything, where an endpoint refuses an empty one."""
 
 SHORT_ID: Final = re.compile(r".{1,40}", re.DOTALL)
 """OpenAI: `Invalid 'messages[10].tool_calls[0].id': string too long` (agno-agi/agno#5382,

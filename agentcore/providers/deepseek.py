@@ -24,7 +24,7 @@ class DeepSeek(ProviderAdapter):
     # (api-docs.deepseek.com/quick_start/rate_limit; an older page said 30).
     clocks = Clocks(first_event=600.0)
     # Nowhere documented here; MiniMax refuses it (iOfficeAI/gemini-cli-pro#33).
-    capabilities = Capabilities(reasoning_details=False)
+    capabilities = Capabilities(reasoning_details=False, extra_content=False)
 
     @override
     def cap_parameter(self, request: Request) -> CapParameter:

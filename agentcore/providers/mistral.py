@@ -13,7 +13,7 @@ from agentcore.families import CapParameter, ModelFamily
 from agentcore.kinds import ErrorKind, Strength
 from agentcore.messages import JsonObject, Message
 from agentcore.providers.base import Capabilities, ProviderAdapter, Request
-from agentcore.providers.chat import NINE_ID, shaped_id
+from agentcore.providers.chat import NINE_ID, NOTHING_SAID, shaped_id
 
 __all__ = ["Mistral"]
 
@@ -58,8 +58,13 @@ class Mistral(ProviderAdapter):
 
     @override
     def message(self, message: Message, family: ModelFamily) -> JsonObject:
-        """Without any reasoning (charmbracelet/crush#1590)."""
-        return super().message(message, replace(family, returned_reasoning=()))
+        """Without any reasoning (charmbracelet/crush#1590), and never empty.
+
+        `Assistant message must have either content or tool_calls` (All-Hands-AI/OpenHands#8685).
+        """
+        body = super().message(message, replace(family, returned_reasoning=()))
+        is_empty = not (body["content"] or body.get("tool_calls"))
+        return body | {"content": NOTHING_SAID} if is_empty else body
 
     @override
     def payload(self, request: Request) -> JsonObject:

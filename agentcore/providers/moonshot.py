@@ -23,7 +23,7 @@ class Moonshot(ProviderAdapter):
     base_url = "https://api.moonshot.ai/v1"
     api_key_env = "MOONSHOT_API_KEY"
     # Nowhere documented here; MiniMax refuses it (iOfficeAI/gemini-cli-pro#33).
-    capabilities = Capabilities(reasoning_details=False)
+    capabilities = Capabilities(reasoning_details=False, extra_content=False)
 
     @override
     def cap_parameter(self, request: Request) -> CapParameter:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import ClassVar, Final, Literal
 
 from pydantic import JsonValue
+from pydantic_core import from_json
 from typing_extensions import override
 
 from agentcore.catalog import (
@@ -27,8 +28,17 @@ from agentcore.providers.base import (
     ProviderAdapter,
     Request,
     ToolStreaming,
+    Wire,
+    holds_back,
 )
-from agentcore.providers.chat import NINE_ID, SHORT_ID, WORD_ID, shaped_id
+from agentcore.providers.chat import (
+    NINE_ID,
+    SHORT_ID,
+    WORD_ID,
+    encode_json,
+    read_count,
+    shaped_id,
+)
 
 __all__ = ["OpenRouter", "Reasoning", "Routing"]
 
@@ -47,8 +57,8 @@ UNSIGNED = "skip_thought_signature_validator"
 
 _ID_SHAPES: Final = (
     (("claude",), WORD_ID),
-    (("mistral", "codestral"), NINE_ID),
     (("gpt", "o-series", "openai"), SHORT_ID),
+    (("mistral", "codestral"), NINE_ID),
 )
 """Which families' vendors want ids of a certain shape."""
 
@@ -83,12 +93,15 @@ class Routing:
     def allows(self, host: HostFigures) -> bool:
         """Whether a request may be answered by this host, as far as its names tell."""
         # A tag is `deepinfra/fp4`: the host, and which of its variants.
-        names = {host.tag, host.tag.partition("/")[0], host.provider.lower()}
-        if self.only and not names & set(self.only):
+        names = {host.tag.lower(), host.tag.lower().partition("/")[0], host.provider.lower()}
+        only, order, ignore = (
+            {name.lower() for name in listed} for listed in (self.only, self.order, self.ignore)
+        )
+        if only and not names & only:
             return False
-        if self.order and not self.allow_fallbacks and not names & set(self.order):
+        if order and not self.allow_fallbacks and not names & order:
             return False
-        return not names & set(self.ignore)
+        return not names & ignore
 
     @property
     def payload(self) -> JsonObject:
@@ -229,9 +242,29 @@ class OpenRouter(ProviderAdapter):
 
         That silence is what a hop in between cuts at about 125 s (NousResearch/hermes-agent#3497).
         """
-        if family.name.startswith("claude"):
+        if any(one.name.startswith("claude") for one in self._candidates(family)):
             return ToolStreaming(headers={"x-anthropic-beta": EAGER_BETA})
         return ToolStreaming()
+
+    def _candidates(self, family: ModelFamily) -> list[ModelFamily]:
+        """The families of all models that may answer."""
+        return [family, *(family_of(model) for model in self.fallbacks)]
+
+    @override
+    def encode(self, request: Request) -> Wire:
+        """Arguments may be held back if any model that may answer holds them back.
+
+        A budget of reasoning that the cap leaves no room for becomes half of the cap: Anthropic
+        refuses one that is not below it.
+        """
+        wire = super().encode(request)
+        switch = self.tool_streaming(request.family) if wire.tool_streaming else ToolStreaming()
+        is_held = any(holds_back(one, switch) for one in self._candidates(request.family))
+        return replace(
+            wire,
+            buffered_arguments=wire.buffered_arguments or is_held,
+            body=_with_room(wire.body, wire.output_limit.tokens),
+        )
 
     @override
     def cap_parameter(self, request: Request) -> CapParameter:
@@ -242,7 +275,8 @@ class OpenRouter(ProviderAdapter):
     def context_window(self, request: Request) -> int | None:
         """Sonnet 4.5 has here what it has elsewhere only with a beta header."""
         is_sonnet = request.family.name == "claude-4.5" and "sonnet" in request.model.lower()
-        if is_sonnet and request.catalog is None:
+        catalog = request.catalog
+        if is_sonnet and (catalog is None or catalog.context_window_tokens is None):
             return WIDE_SONNET_TOKENS
         return super().context_window(request)
 
@@ -264,10 +298,11 @@ class OpenRouter(ProviderAdapter):
 
     @override
     def call_id(self, id_: str, family: ModelFamily) -> str:
-        """As the model's vendor takes it: ids go through as they are (cline/cline#8942)."""
+        """As the vendors of all models take it: ids go through as they are (cline/cline#8942)."""
+        names = [one.name for one in self._candidates(family)]
         for prefixes, shape in _ID_SHAPES:
-            if family.name.startswith(prefixes):
-                return shaped_id(id_, shape)
+            if any(name.startswith(prefixes) for name in names):
+                id_ = shaped_id(id_, shape)
         return id_
 
     @override
@@ -332,6 +367,17 @@ class OpenRouter(ProviderAdapter):
             }
             body["reasoning_details"] = [*details, stand_in]
         return body
+
+
+def _with_room(body: bytes, cap: int | None) -> bytes:
+    """The body, with a budget of reasoning that is below its cap."""
+    if cap is None or b'"reasoning":{' not in body:
+        return body
+    fields: JsonObject = from_json(body)
+    reasoning = fields.get("reasoning")
+    if not isinstance(reasoning, dict) or not 0 < cap <= read_count(reasoning, "max_tokens"):
+        return body
+    return encode_json({**fields, "reasoning": {**reasoning, "max_tokens": max(1, cap // 2)}})
 
 
 def _check_names(where: str, names: Sequence[str]) -> None:

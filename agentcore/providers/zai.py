@@ -23,7 +23,7 @@ class ZAI(ProviderAdapter):
     base_url = "https://api.z.ai/api/paas/v4"
     api_key_env = "ZAI_API_KEY"
     # Nowhere documented here; MiniMax refuses it (iOfficeAI/gemini-cli-pro#33).
-    capabilities = Capabilities(reasoning_details=False)
+    capabilities = Capabilities(reasoning_details=False, extra_content=False)
     # The common table has Zhipu's other numbers, for status 429 alone: here they mean the same
     # inside a stream, which has no status (docs.z.ai/api-reference/api-code).
     error_rules: ClassVar[tuple[ErrorRule, ...]] = (

@@ -220,3 +220,7 @@ def test_its_refusals_are_known(
 ) -> None:
     facts = facts_of_payload(body, surface=Surface.HTTP, status=status)
     assert classify(facts, Mistral.error_rules).kind is kind
+
+
+def test_an_empty_answer_is_not_sent_empty() -> None:
+    assert Mistral().message(AssistantMessage(), FAMILIES[-1])["content"] == "(nothing said)"

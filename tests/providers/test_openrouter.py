@@ -8,6 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from agentcore import Agent, ConfigurationError, OpenRouter
+from agentcore.catalog import CatalogFigures
 from agentcore.events import AttemptStarted, ResponseInfo, UsageReport
 from agentcore.families import family_of
 from agentcore.messages import (
@@ -156,6 +157,24 @@ def test_a_prompt_that_fills_the_window_is_noted() -> None:
 def test_settings_that_cannot_be_used_are_told(make: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         make()
+
+
+def test_every_model_that_may_answer_is_thought_of() -> None:
+    adapter = OpenRouter(fallbacks=[OPUS, "google/gemini-3-pro", "mistralai/devstral-medium"])
+    request = request_for("openai/gpt-5.2")
+    wire = adapter.encode(request)
+    assert wire.headers == {"x-anthropic-beta": EAGER_BETA}
+    assert wire.buffered_arguments, "Gemini's calls come whole"
+    assert adapter.call_id("functions.write_file:0", request.family) == "f8d7926bf"
+
+
+@pytest.mark.parametrize(
+    ("cap", "budget"), [(100_000, 8_000), (8_001, 8_000), (8_000, 4_000), (1_000, 500)]
+)
+def test_a_budget_of_reasoning_is_below_the_cap(cap: int, budget: int) -> None:
+    adapter = OpenRouter(reasoning=Reasoning(max_tokens=8_000))
+    body = body_of(adapter, request_for(OPUS, max_output_tokens=cap))
+    assert (body["max_tokens"], body["reasoning"]) == (cap, {"max_tokens": budget})
 
 
 # --- histories ------------------------------------------------------------------------------
@@ -396,6 +415,16 @@ def test_a_catalog_that_cannot_be_had_is_a_note(
     assert "404" in events[0].limit_note
 
 
+def test_a_catalog_that_cannot_be_had_leaves_the_wider_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = "anthropic/claude-sonnet-4.5"
+    events, _ = asked(tmp_path, monkeypatch, catalog=True, model=model)
+    figures = CatalogFigures(age_seconds=0.0, notes=("404",))
+    window = OpenRouter().context_window(request_for(model, catalog=figures))
+    assert (events[0].output_limit, window) == (64_000, 1_000_000)
+
+
 def test_hosts_that_the_routing_leaves_out_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,7 +433,7 @@ def test_hosts_that_the_routing_leaves_out_do_not_count(
         host("amazon-bedrock/eu", 1_000_000, 32_000),
         host("azure", 1_000_000, 64_000),
     ]
-    wanted = Routing(only=["amazon-bedrock", "azure"], ignore=["azure"])
+    wanted = Routing(only=["Amazon-Bedrock", "azure"], ignore=["Azure"])
     events, _ = asked(tmp_path, monkeypatch, hosts(*rows), catalog=True, routing=wanted)
     assert [(e.output_limit, e.limit_source) for e in events] == [(32_000, "catalog")]
 

@@ -29,6 +29,7 @@ from agentcore import (
     RunEvent,
 )
 from agentcore.cli.display import Display
+from agentcore.endpoint import cache_folder
 from agentcore.messages import JsonObject
 from agentcore.testing import (
     RESET,
@@ -149,6 +150,37 @@ def test_an_address_with_a_credential_is_refused_without_showing_it() -> None:
     with pytest.raises(ConfigurationError, match="api_key=") as raised:
         Agent("m", adapter=Local(base_url="https://me:sk-hidden@a.test/v1"))
     assert "sk-hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["https://h.test/v1?key=sk-hidden", "https://h.test/v1#sk-hidden"])
+def test_an_address_with_a_query_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="without a query") as raised:
+        Agent("m", adapter=Local(base_url=url))
+    assert "sk-hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [b"sk-hidden", "sk-hidden\n", "sk-hidden \r\nx: y", "sk-hiddén"])
+def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="header 'api-key'") as raised:
+        Local(base_url="http://h.test/v1", extra_headers={"api-key": value})
+    assert "sk-hidd" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:80a0/v1", "http://[::1/v1", "http://h:99999/v1"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="give the address"):
+        Agent("m", adapter=Local(base_url=url))
+
+
+def test_without_a_home_directory_there_is_still_a_place_for_what_can_be_fetched_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert cache_folder().name == "agentcore"
 
 
 # --- where they do not go -------------------------------------------------------------------

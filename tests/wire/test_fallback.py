@@ -17,6 +17,7 @@ from agentcore.testing import (
     Reply,
     ScriptedModel,
     after_line,
+    before_value,
     check_transcript,
     cut,
     in_stream_error,
@@ -181,6 +182,104 @@ def test_the_budget_of_attempts_is_each_endpoints_own(tmp_path: Path) -> None:
         (2, 1, "two", "retry"),
         (2, 2, "two", "accept"),
     ]
+
+
+def afford(tokens: int) -> Reply:
+    said = f"You requested up to 128000 tokens, but can only afford {tokens}."
+    return status(402, {"error": {"message": said, "code": 402}})
+
+
+def router(key: str, **options: Any) -> OpenRouter:
+    return OpenRouter(base_url="http://one.test/v1", api_key=key, **options)
+
+
+OPUS = "anthropic/claude-opus-4.6"
+
+
+def test_one_model_may_stand_twice_in_the_list_with_another_key(tmp_path: Path) -> None:
+    def respond(request: RecordedRequest) -> Reply:
+        return NO_CREDIT if request.headers["authorization"] == "Bearer first-key" else GOOD
+
+    transport = GatewayTransport(respond=respond)
+    models = [(OPUS, router("first-key")), (OPUS, router("second-key"))]
+    result = run_in_virtual_time(agent_of(tmp_path, transport, models=models).run, "Go on.")
+    assert [record.decision for record in result.attempts] == ["stop", "accept"]
+
+
+def test_a_key_that_is_not_to_be_had_moves_on(tmp_path: Path) -> None:
+    def key() -> str:
+        raise OSError("token service down")
+
+    transport = GatewayTransport(respond=lambda request: GOOD)
+    first = ("one", Local(base_url="http://one.test/v1", api_key=key))
+    result = run_in_virtual_time(agent_of(tmp_path, transport, models=[first, TWO]).run, "Go on.")
+    assert [record.model for record in result.attempts] == ["two"]
+
+
+def test_a_key_that_is_not_to_be_had_again_costs_no_record(tmp_path: Path) -> None:
+    given = iter(["first-key"])
+
+    def key() -> str:
+        return next(given, "") or str(1 / 0)
+
+    transport = GatewayTransport(respond=by_model(one=NO_KEY, two=GOOD))
+    first = ("one", Local(base_url="http://one.test/v1", api_key=key))
+    result = run_in_virtual_time(agent_of(tmp_path, transport, models=[first, TWO]).run, "Go on.")
+    assert [(r.model, r.decision) for r in result.attempts] == [("one", "stop"), ("two", "accept")]
+
+
+@pytest.mark.parametrize("refusals", [[afford(12)], [afford(900), afford(800)]])
+def test_a_credit_that_covers_too_little_is_none(tmp_path: Path, refusals: list[Reply]) -> None:
+    left = list(refusals)
+    transport = GatewayTransport(
+        respond=lambda request: left.pop(0) if request.body["model"] == OPUS else GOOD
+    )
+    models = [(OPUS, router("the-key")), TWO]
+    result = run_in_virtual_time(agent_of(tmp_path, transport, models=models).run, "Go on.")
+    assert result.attempts[-1].model == "two"
+
+
+def test_what_never_gets_through_at_one_endpoint_is_asked_of_the_next(tmp_path: Path) -> None:
+    model = ScriptedModel(path="plan.md", text=TARGET)
+
+    def respond(request: RecordedRequest) -> Reply:
+        answer = stream(model(request.body), piece=64)
+        if request.body["model"] == "two":
+            return answer
+        return cut(answer, at=before_value("content"), by=RESET)
+
+    transport = GatewayTransport(respond=respond)
+    agent = agent_of(tmp_path, transport, tools=[write_file])
+    result = run_in_virtual_time(agent.run, "Write plan.md")
+    assert (tmp_path / "plan.md").read_text() == TARGET
+    assert {record.model for record in result.attempts} == {"one", "two"}
+
+
+def test_what_the_credit_covers_is_true_for_a_run_only(tmp_path: Path) -> None:
+    replies = iter([afford(500), GOOD, GOOD])
+    transport = GatewayTransport(respond=lambda request: next(replies))
+    agent = Agent(OPUS, adapter=router("the-key"), workspace=tmp_path, transport=transport)
+    run_in_virtual_time(agent.run, "Go on.")
+    run_in_virtual_time(agent.run, "Go on.")
+    assert [r.body["max_tokens"] for r in transport.requests] == [128_000, 500, 128_000]
+
+
+def test_the_room_beside_one_prompt_is_true_for_a_turn_only(tmp_path: Path) -> None:
+    said = "input length and `max_tokens` exceed context limit: 198000 + 64000 > 200000"
+    refusal = status(400, {"error": {"message": said, "type": "invalid_request_error"}})
+    replies = iter([refusal, GOOD, GOOD])
+    transport = GatewayTransport(respond=lambda request: next(replies))
+    agent = Agent(OPUS, adapter=router("the-key"), workspace=tmp_path, transport=transport)
+    run_in_virtual_time(agent.run, "Go on.")
+    run_in_virtual_time(agent.run, "Go on.")
+    assert [r.body["max_tokens"] for r in transport.requests] == [128_000, 2_000, 128_000]
+
+
+def test_the_list_may_be_assigned(tmp_path: Path) -> None:
+    transport = GatewayTransport(respond=by_model(one=NO_CREDIT, two=GOOD))
+    agent = agent_of(tmp_path, transport, models=[ONE])
+    agent.models = [TWO]
+    assert run_in_virtual_time(agent.run, "Go on.").text == "Here it is."
 
 
 # --- bad input ------------------------------------------------------------------------------

@@ -9,7 +9,17 @@ import anyio
 import pytest
 from typing_extensions import override
 
-from agentcore import Agent, Clocks, ErrorKind, Local, OpenRouter, Policy, RunEvent
+from agentcore import (
+    Agent,
+    Clocks,
+    ErrorKind,
+    Local,
+    ModelFamily,
+    OpenRouter,
+    Policy,
+    ProviderAdapter,
+    RunEvent,
+)
 from agentcore.events import (
     AttemptCut,
     AttemptStarted,
@@ -19,6 +29,7 @@ from agentcore.events import (
     WaitStarted,
 )
 from agentcore.messages import JsonObject, Usage
+from agentcore.providers import ToolStreaming
 from agentcore.testing import (
     CLEAN_END,
     COMMENT,
@@ -419,3 +430,23 @@ async def test_nothing_is_an_answer_to_a_tools_result(play: "Player") -> None:
     played = await play([stream(Answer(calls=(call,))), EMPTY], tools=[write_file])
     assert played.result is not None
     assert (played.result.text, len(played.result.attempts)) == ("", 2)
+
+
+class OwnSwitch(ProviderAdapter):
+    name = "own"
+    api_key_required = False
+
+    @override
+    def tool_streaming(self, family: ModelFamily) -> ToolStreaming:
+        return ToolStreaming(body={"stream_arguments": True}, headers={"x-eager": "yes"})
+
+
+@pytest.mark.parametrize("named", ["Unknown field: stream_arguments", "bad header X-Eager"])
+async def test_a_switch_of_ones_own_is_left_out_when_it_is_refused(
+    play: "Player", named: str
+) -> None:
+    refusal = status(400, {"error": {"message": named}})
+    played = await play([refusal, GOOD], adapter=lambda url: OwnSwitch(base_url=url))
+    first, second = played.requests
+    assert ("stream_arguments" in first.body, "stream_arguments" in second.body) == (True, False)
+    assert "x-eager" not in second.headers
