@@ -101,7 +101,7 @@ class OutputLimit:
     """None: no cap is sent."""
     source: LimitSource = "none"
     note: str = ""
-    """Why a figure of the endpoint's catalog was not used, where one was refused."""
+    """Why a figure of the endpoint's catalog was not used, or that the prompt fills the window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
