@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 import typer
@@ -169,23 +169,34 @@ def _show(report: ModelReport, console: Console) -> None:
 
 
 def _list(reports: Sequence[ModelReport], console: Console, *, by_family: bool) -> None:
+    """A line each; what is the same in all is told once, above."""
+    columns: dict[str, Sequence[str]] = {
+        "family" if by_family else "provider": [
+            report.family if by_family else report.provider for report in reports
+        ],
+        "model": [report.model for report in reports],
+        "window": [_tokens(report.context_window_tokens) for report in reports],
+        "cap": [_tokens(report.output_limit) for report in reports],
+        "from": [report.limit_source for report in reports],
+        "as": [report.cap_parameter for report in reports],
+        "tool arguments": [report.tool_arguments for report in reports],
+    }
+    same = {
+        name: values[0]
+        for name, values in columns.items()
+        if name not in ("model", "window", "cap") and len(set(values)) == 1
+    }
+    if same:
+        told = ", ".join(f"{name}: {value}" for name, value in same.items())
+        console.print(Text(f"All of them: {told}", style="dim"), soft_wrap=True)
+    shown = {name: values for name, values in columns.items() if name not in same}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("family" if by_family else "provider", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    for name in ("window", "cap"):
-        table.add_column(name, justify="right")
-    for name in ("from", "as", "tool arguments"):
-        table.add_column(name, no_wrap=True)
-    for report in reports:
-        table.add_row(
-            report.family if by_family else report.provider,
-            report.model,
-            _tokens(report.context_window_tokens),
-            _tokens(report.output_limit),
-            report.limit_source,
-            report.cap_parameter,
-            report.tool_arguments,
-        )
+    for name in shown:
+        justify: Literal["left", "right"] = "right" if name in ("window", "cap") else "left"
+        overflow: Literal["fold", "ellipsis"] = "fold" if name == "model" else "ellipsis"
+        table.add_column(name, justify=justify, overflow=overflow, no_wrap=name != "model")
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*row)
     console.print(table)
 
 
