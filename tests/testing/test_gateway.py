@@ -232,17 +232,23 @@ async def test_silence_before_the_status_line() -> None:
     assert gateway.last.ended_at - gateway.last.at >= 0.1
 
 
-async def test_a_thousand_short_pauses_take_no_longer_than_their_sum() -> None:
-    paced = Reply(steps=(COMMENT, Pause(0.0003)) * 1_000)
+async def seconds_for(reply: Reply) -> float:
+    """The shortest of three times: a machine that is busy elsewhere gets another chance."""
     taken: list[float] = []
-    async with Gateway(respond=lambda _: paced) as gateway:
-        # A machine that is busy elsewhere gets another chance.
-        while len(taken) < 10 and min(taken, default=1.0) > 0.9:
+    async with Gateway(respond=lambda _: reply) as gateway:
+        for _ in range(3):
             started = time.monotonic()
             response = await ask(gateway)
             taken.append(time.monotonic() - started)
-            assert response.content == paced.body
-    assert 0.3 <= min(taken) < 0.9
+            assert response.content == reply.body
+    return min(taken)
+
+
+async def test_a_thousand_short_pauses_take_no_longer_than_their_sum() -> None:
+    # Beside the sum, what the steps cost on this machine at this moment.
+    unpaced = await seconds_for(Reply(steps=(COMMENT,) * 1_000))
+    paced = await seconds_for(Reply(steps=(COMMENT, Pause(0.0003)) * 1_000))
+    assert 0.3 <= paced < 0.3 + 3 * unpaced
 
 
 # --- limits ---------------------------------------------------------------------------------
