@@ -173,7 +173,7 @@ def test_the_gateways_model_ends_at_the_cap_of_the_request() -> None:
         assert next_line() == f"  agentcore probe local:scripted --base-url {url} --yes\n"
         probed = ("probe", "local:scripted", "--base-url", url, "--yes", "--json")
         ran = run_cli(*probed, "--sizes", "1,1500")
-    (capped,) = json.loads(ran.stdout)["observations"]
+    capped, *_ = json.loads(ran.stdout)["observations"]
     assert (capped["finish_reason"], capped["cap"]) == ("length", 2_020)
     assert capped["usage"]["output_tokens"] == 2_020
     assert not capped["arguments_closed"]

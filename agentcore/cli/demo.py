@@ -79,7 +79,7 @@ SCENES: Final = (
     ),
     Scene(
         letter="c",
-        title="dropped in mid-arguments twice: what arrived is kept, and it goes on from there",
+        title="dropped in mid-arguments: what arrived is kept, and it goes on from there",
         adapter=OpenRouter,
         expects_file=True,
         life_limit=LIFE_LIMIT,

@@ -56,6 +56,9 @@ def advise(
         return tuple(advice)
     if findings.undecided is not None:
         return (Advice("nothing yet", "answers were cut, and it is not known why"),)
+    if seen and all(one.is_at_own_cap for one in seen if one.is_answer):
+        told = "every answer ended at the probe's own cap: ask for more lines (--sizes)"
+        return (Advice("nothing is known yet", told),)
     return (Advice("nothing has to be set", "nothing was seen that the defaults do not cover"),)
 
 

@@ -71,6 +71,8 @@ def _next_of_series(seen: Sequence[Observation], sizes: Sequence[int], switch: b
         last = of_size[-1]
         if len(of_size) == 1 and last.is_cut:
             return Ask(lines=size, switch=switch)
+        if last.is_at_own_cap:
+            continue  # a larger call has a larger cap
         if all(one.is_cut for one in of_size) or last.is_capped or last.ending is Ending.LIMIT:
             return None
         shaped = shape_of(last)

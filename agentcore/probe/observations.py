@@ -160,6 +160,12 @@ class Observation:
         return self.cause is CutCause.CAPPED and not self.arguments_closed
 
     @property
+    def is_at_own_cap(self) -> bool:
+        """The answer is as long as the cap that the probe sent: it says nothing of the endpoint."""
+        is_ours = self.ask.corrections.output_limit is None and self.cap is not None
+        return self.is_capped and is_ours and (self.tokens or 0) >= (self.cap or 0)
+
+    @property
     def is_failure(self) -> bool:
         """It failed, and not as a limit of time or size makes it fail."""
         failed = self.ending in (Ending.ERROR, Ending.REFUSED, Ending.UNREACHED)
