@@ -4,7 +4,9 @@ import functools
 import json
 import re
 import signal
-import threading
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -1071,20 +1073,27 @@ def test_an_endpoint_that_refuses_the_key_ends_with_exit_status_1(
 
 
 def test_stopped_by_the_person_it_tells_what_it_saw(agentcore_gateway: Gateway) -> None:
-    model = writer(pace=0.1)
-
-    def stopped_at_the_second(request: RecordedRequest) -> Reply | Answer:
-        if request.number == 2:
-            threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-        return model(request)
-
-    agentcore_gateway.respond = stopped_at_the_second
-    base = ["--base-url", agentcore_gateway.base_url]
-    result = command("local:m", *base, "--yes", "--sizes", "10,5000")
-    assert result.exit_code == 130, result.output
-    assert " 1  a call of 10 lines" in result.stdout
-    assert "stopped after" in result.stdout
-    assert "stopped by you" in result.stderr
+    """In a process of its own: a worker of a test runner may have signals of its own."""
+    agentcore_gateway.respond = writer(pace=0.1)
+    options = ["--base-url", agentcore_gateway.base_url, "--yes", "--sizes", "10,5000"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "agentcore.cli", "probe", "local:m", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 60
+        while not any(len(one.sent) > 2_000 for one in agentcore_gateway.requests[1:]):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        while process.poll() is None and time.monotonic() < until:
+            process.send_signal(signal.SIGINT)
+            time.sleep(2.0)
+        told, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert " 1  a call of 10 lines" in told
+    assert "stopped after" in told
+    assert "stopped by you" in errors
 
 
 def test_a_console_without_block_characters_gets_ascii(agentcore_gateway: Gateway) -> None:
