@@ -36,7 +36,7 @@ from agentcore.providers.base import ProviderAdapter, Wire
 from agentcore.sse import ServerSentEvent, SSEDecoder
 from agentcore.verdict import Partial, Verdict, judge
 
-__all__ = ["Attempt", "Emit"]
+__all__ = ["SHORTEST_SECRET", "Attempt", "Emit"]
 
 Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
 
@@ -270,7 +270,9 @@ def _error_of(text: str) -> InStreamError | None:
 
 
 _CREDENTIAL_NAME = re.compile(r"auth|secret|cookie|credential|passw|(api-?|-|^)(key|token)$", re.I)
-_CREDENTIAL_VALUE = re.compile(r"(?:[^\s;,=]+=)?([^\s;,]{8,})")
+SHORTEST_SECRET = 8
+"""Characters: what is shorter may be a word."""
+_CREDENTIAL_VALUE = re.compile(rf"(?:[^\s;,=]+=)?([^\s;,]{{{SHORTEST_SECRET},}})")
 """What may be one, in such a header: `Bearer value`, `name=value; name=value`."""
 
 
@@ -280,7 +282,7 @@ def _credentials(key: str, headers: Mapping[str, str]) -> list[str]:
     A short key is none that has to be hidden, and may be a word: servers of one's own are given
     "none" or "token", and without these words their errors could not be read.
     """
-    found = {key} if len(key) >= 8 else set()
+    found = {key} if len(key) >= SHORTEST_SECRET else set()
     for name, value in headers.items():
         if _CREDENTIAL_NAME.search(name):
             found.update(_CREDENTIAL_VALUE.findall(value))

@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from agentcore.accumulator import Accumulator
 from agentcore.arguments import parse_arguments
-from agentcore.attempt import Attempt
+from agentcore.attempt import SHORTEST_SECRET, Attempt
 from agentcore.classification import Classification, classify
 from agentcore.facts import ErrorFacts
 from agentcore.payloads import shortened
@@ -163,9 +163,6 @@ def _correction(
 
 # --- the endpoint's words -------------------------------------------------------------------
 
-_LEAST_KEY = 8
-"""Characters: a shorter key may be a word, such as "none"."""
-
 
 def _words(facts: ErrorFacts) -> str:
     """What was said, on one line; nothing in it may speak to a terminal."""
@@ -175,7 +172,7 @@ def _words(facts: ErrorFacts) -> str:
 
 def _plain_word(reason: str, key: str) -> str:
     """A finish reason as it may be shown: whoever serves it chose it."""
-    if len(key) >= _LEAST_KEY and key.lower() in reason:
+    if len(key) >= SHORTEST_SECRET and key.lower() in reason:
         return "[key]"
     return reason if reason.isidentifier() and len(reason) <= 40 else reason and "(no plain word)"
 

@@ -135,6 +135,8 @@ class Capabilities:
     """Takes `cache_control` on the text parts of system, user and tool messages, for Claude."""
     reasoning_details: bool = True
     """Takes structured reasoning back, on the messages that it came with."""
+    reasoning_text: bool = True
+    """Takes plain reasoning back, under the names that the family wants."""
     extra_content: bool = True
     """Takes `extra_content` back, on the calls that it came with."""
     whole_arguments: bool = False
@@ -399,7 +401,7 @@ class ProviderAdapter:
             body["content"] = ""
         if message.reasoning_details and self.capabilities.reasoning_details:
             body["reasoning_details"] = list(message.reasoning_details)
-        if message.reasoning:
+        if message.reasoning and self.capabilities.reasoning_text:
             for name in family.returned_reasoning:
                 body[name] = message.reasoning
         return body

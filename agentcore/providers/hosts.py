@@ -35,8 +35,6 @@ class Host:
     """None: as the family has it."""
     capabilities: Capabilities = _STRICT
     clocks: Clocks = ProviderAdapter.clocks
-    takes_reasoning: bool = True
-    """Families that want their reasoning returned may have it."""
     plain_output_tokens: int | None = None
     """The largest cap that a request without streaming may carry."""
 
@@ -73,8 +71,7 @@ HOSTS: Final = {
             base_url="https://api.groq.com/openai/v1",
             api_key_env="GROQ_API_KEY",
             clocks=_WHOLE,
-            capabilities=replace(_STRICT, whole_arguments=True),
-            takes_reasoning=False,
+            capabilities=replace(_STRICT, whole_arguments=True, reasoning_text=False),
             source="calls of 10,000 characters come in one chunk (ogx-ai/ogx#630, and Groq's own "
             "word in vercel/ai#1653); `property 'reasoning_content' is unsupported` "
             "(janhq/jan#8136)",
@@ -139,12 +136,6 @@ class Hosted(ProviderAdapter):
         if most is None or limit.tokens is None:
             return limit
         return replace(limit, tokens=min(limit.tokens, most))
-
-    @override
-    def message(self, message: Message, family: ModelFamily) -> JsonObject:
-        if not self.host.takes_reasoning:
-            family = replace(family, returned_reasoning=())
-        return super().message(message, family)
 
 
 class Azure(Hosted, OpenAI, host=HOSTS["azure"]):

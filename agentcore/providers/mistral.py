@@ -1,7 +1,6 @@
 """Mistral: a strict schema, ids of nine characters, and an order of roles of its own."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import JsonValue
@@ -31,9 +30,13 @@ class Mistral(ProviderAdapter):
     # known, so that silence may be a long call.
     clocks = Clocks(transport=600.0, first_event=600.0, buffered_tool_arguments=600.0)
     # `extra_forbidden` for `stream_options` (avante-corp/avante.nvim#2347; usage comes by itself)
-    # and for unknown fields of messages.
+    # and for unknown fields of messages, any reasoning among them (charmbracelet/crush#1590).
     capabilities = Capabilities(
-        usage_in_stream=False, reasoning_details=False, extra_content=False, whole_arguments=True
+        usage_in_stream=False,
+        reasoning_details=False,
+        reasoning_text=False,
+        extra_content=False,
+        whole_arguments=True,
     )
     error_rules: ClassVar[tuple[ErrorRule, ...]] = (
         ErrorRule(
@@ -58,11 +61,11 @@ class Mistral(ProviderAdapter):
 
     @override
     def message(self, message: Message, family: ModelFamily) -> JsonObject:
-        """Without any reasoning (charmbracelet/crush#1590), and never empty.
+        """Never empty.
 
         `Assistant message must have either content or tool_calls` (All-Hands-AI/OpenHands#8685).
         """
-        body = super().message(message, replace(family, returned_reasoning=()))
+        body = super().message(message, family)
         is_empty = not (body["content"] or body.get("tool_calls"))
         return body | {"content": NOTHING_SAID} if is_empty else body
 
