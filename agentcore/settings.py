@@ -107,10 +107,10 @@ def checked_tools(tools: Iterable[Tool], allow_unconfined: Iterable[str]) -> tup
             raise ConfigurationError(
                 f"tools: two are named {tool.name!r}; give one another name with @tool(name=…)"
             )
-        if not tool.confined and tool.name not in allowed:
+        if tool.name not in allowed and (why := tool.why_unconfined):
             raise ConfigurationError(
-                f"tool {tool.name!r} is not confined: it can do whatever this user can. If that is "
-                f"what you want, allow it by name: allow_unconfined=[{tool.name!r}]"
+                f"tool {tool.name!r} is not confined: {why}. If that is what you want, allow it by "
+                f"name: allow_unconfined=[{tool.name!r}]"
             )
         checked[tool.name] = tool
     unknown = sorted(allowed - set(checked))

@@ -7,7 +7,7 @@ validates what the model sends. A failed call is a `ToolResult(is_error=True)`, 
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, TypeAlias, get_type_hints, overload
@@ -46,6 +46,11 @@ class ToolContext:
     continued: frozenset[str] = frozenset()
     """Targets that hold text of a cut call of this run: what follows may begin with the lines that
     the model was shown, or wrote last."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What tools keep between the calls of one run, the same for all of them. Keys begin with the
+    name of the tool or module and a slash: `files/seen/a.txt`."""
+    unconfined_allowed: bool = False
+    """The user has allowed this tool by name to run although nothing confines it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +117,9 @@ class Tool:
     """The parameter that names what is read: such calls wait for earlier writes to the same."""
     writes: str = ""
     """The parameter that names what is written: such calls run alone on it, in call order."""
-    confined: bool = True
-    """False: it can do whatever this process can, and must be allowed by name."""
+    confined: bool | Callable[[], str] = True
+    """False: it can do whatever this process can, and must be allowed by name. A function finds
+    out at the first question, and says why it is not confined; empty text when it is."""
     alone: bool = False
     """A call waits for all before it, and all after it wait for it: it may touch anything."""
     on_cut_hook: OnCut | None = None
@@ -141,6 +147,13 @@ class Tool:
         """The names that the function itself takes from the model."""
         properties = self.parameters.get("properties")
         return frozenset(properties) if isinstance(properties, dict) else frozenset()
+
+    @property
+    def why_unconfined(self) -> str:
+        """Why nothing confines it; empty for a confined tool."""
+        if callable(self.confined):
+            return self.confined()
+        return "" if self.confined else "it can do whatever this user can"
 
     @property
     def requires_nothing(self) -> bool:
@@ -219,7 +232,7 @@ def tool(
     reads: str = "",
     writes: str = "",
     alone: bool = False,
-    confined: bool = True,
+    confined: bool | Callable[[], str] = True,
 ) -> Callable[[ToolFunction], Tool]: ...
 def tool(
     function: ToolFunction | None = None,
@@ -230,7 +243,7 @@ def tool(
     reads: str = "",
     writes: str = "",
     alone: bool = False,
-    confined: bool = True,
+    confined: bool | Callable[[], str] = True,
 ) -> Tool | Callable[[ToolFunction], Tool]:
     """Make a tool of an async or sync function.
 
@@ -242,7 +255,8 @@ def tool(
         reads: The parameter that names what is read.
         writes: The parameter that names what is written.
         alone: True for a tool that may touch anything: nothing runs beside it.
-        confined: False for a tool that can do whatever this process can.
+        confined: False for a tool that can do whatever this process can; or a function that says
+            why it is not confined, with an empty text when it is.
 
     Raises:
         ConfigurationError: No schema can be made of the signature, or `draft`, `reads` or `writes`
