@@ -242,6 +242,7 @@ class Agent:
         return Settings(
             endpoints=resolve_models(self.model, self.adapter),
             tools=checked_tools(self.tools, self.allow_unconfined),
+            allow_unconfined=frozenset(self.allow_unconfined),
             workspace=checked_workspace(self.workspace),
             max_output_tokens=self.max_output_tokens,
             policy=self.policy,

@@ -10,7 +10,8 @@ import anyio.to_thread
 from agentcore.catalog import CatalogFigures
 from agentcore.catalog_store import CatalogStore
 from agentcore.client import Client
-from agentcore.dispatch import Dispatched, Dispatcher, reason_of
+from agentcore.cut_calls import reason_of
+from agentcore.dispatch import Dispatched, Dispatcher
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, joined_text, keep, last_words
 from agentcore.endpoint import Endpoint, check_key, key_of
@@ -38,6 +39,7 @@ from agentcore.lookup import look_up
 from agentcore.messages import Message, Usage, UserMessage
 from agentcore.providers.base import Request
 from agentcore.recovery import Adjustments, concerns_endpoint
+from agentcore.result_store import ResultStore
 from agentcore.settings import Limits, Settings
 from agentcore.tools.base import ToolContext
 from agentcore.tools.files import read_below
@@ -130,7 +132,13 @@ class Run:
             for endpoint in settings.endpoints:
                 check_key(endpoint.adapter)
         context = ToolContext(workspace=settings.workspace)
-        self.dispatcher = Dispatcher(tools={}, context=context, store=self.store, emit=self.emit)
+        self.dispatcher = Dispatcher(
+            tools={},
+            context=context,
+            store=self.store,
+            results=ResultStore(settings.workspace),
+            emit=self.emit,
+        )
         await self._find_drafts()
         started = anyio.current_time()
         number = idle = 0
@@ -138,6 +146,7 @@ class Run:
             number += 1
             settings = self._checked_settings(conversation)
             self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
+            self.dispatcher.allow_unconfined = settings.allow_unconfined
             turn = await self._turn(number, conversation, settings)
             try:
                 step = await self._take_turn(turn, conversation, settings)

@@ -45,6 +45,8 @@ class Settings:
     endpoints: tuple[Endpoint, ...]
     """Tried in turn; at least one."""
     tools: tuple[Tool, ...]
+    allow_unconfined: frozenset[str]
+    """Names of tools that may run although nothing confines them."""
     workspace: Path
     max_output_tokens: int | None
     policy: Policy

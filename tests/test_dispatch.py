@@ -14,19 +14,15 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 from typing_extensions import override
 
-from agentcore.dispatch import (
-    MAX_ERROR_BYTES,
-    MAX_RESULT_BYTES,
-    NOTE_BYTES,
-    Dispatched,
-    Dispatcher,
-)
+from agentcore.dispatch import Dispatched, Dispatcher
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import CutCall, Kept, keep
 from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, ToolCall, ToolMessage
+from agentcore.result_store import ResultStore
+from agentcore.results import MAX_ERROR_BYTES, MAX_RESULT_BYTES, NOTE_BYTES
 from agentcore.tools import (
     Continuation,
     CutDraft,
@@ -102,6 +98,7 @@ def desk(*tools: Tool, workspace: Path = Path("/nowhere")) -> Desk:
         tools={each.name: each for each in tools},
         context=ToolContext(workspace=workspace),
         store=DraftStore(workspace),
+        results=ResultStore(workspace),
         emit=emit,
     )
     return Desk(dispatcher=dispatcher, events=events)
@@ -298,7 +295,10 @@ async def test_a_change_is_reported() -> None:
 async def test_a_listener_is_not_needed() -> None:
     nowhere = Path("/nowhere")
     dispatcher = Dispatcher(
-        tools={"echo": echo}, context=ToolContext(workspace=nowhere), store=DraftStore(nowhere)
+        tools={"echo": echo},
+        context=ToolContext(workspace=nowhere),
+        store=DraftStore(nowhere),
+        results=ResultStore(nowhere),
     )
     kept = keep(
         Partial(calls=(call("echo", text="a"), ToolCall(id="c", name="echo", arguments='{"te'))),
@@ -1000,6 +1000,7 @@ async def test_a_write_makes_what_failed_before_worth_trying_again(tmp_path: Pat
         tools={"read_file": read_file, "write_file": write_file},
         context=ToolContext(workspace=tmp_path),
         store=DraftStore(tmp_path),
+        results=ResultStore(tmp_path),
     )
     said: list[str] = []
     for call in (read, read, write, read):

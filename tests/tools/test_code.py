@@ -7,7 +7,7 @@ import anyio
 import pytest
 from pydantic import JsonValue
 
-from agentcore.dispatch import MAX_RESULT_BYTES
+from agentcore.results import MAX_RESULT_BYTES
 from agentcore.tools import ToolContext, ToolResult, execute_code
 from agentcore.tools.code import MAX_OUTPUT_BYTES, NOTICE
 

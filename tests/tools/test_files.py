@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agentcore.dispatch import MAX_RESULT_BYTES
+from agentcore.results import MAX_RESULT_BYTES
 from agentcore.tools import Tool, ToolContext, ToolResult, read_file, write_file
 from agentcore.tools.base import Continuation, CutDraft
 
