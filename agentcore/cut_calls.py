@@ -48,9 +48,7 @@ class Guided:
 
     result: ToolResult
     on_disk: str
-    """What is true of its target, one sentence."""
-    new_lines: int
-    """Whole lines of its text that were stored and were not there before."""
+    """What is true of its target, one sentence; empty when nothing is known."""
     stop: str = ""
     """Why the run must not go on; empty when it may."""
 
@@ -117,8 +115,9 @@ class CutCalls:
             output_limit=record.output_limit or 0,
             code_tool=code_tool,
         )
-        result = await self._guide(cut, guidance, record)
-        return Guided(result=result, on_disk=kept.on_disk, new_lines=kept.new_lines, stop=stop)
+        text = await self._told(cut, guidance, record)
+        result = ToolResult(content=text, is_error=True, changed=kept.new_lines > 0)
+        return Guided(result=result, on_disk=kept.on_disk, stop=stop)
 
     async def keep_text(
         self, cut: CutCall, tool: Tool, context: ToolContext, record: AttemptRecord
@@ -280,7 +279,7 @@ class CutCalls:
         self._smallest_cut[key] = lines
         return lines
 
-    async def _guide(self, cut: CutCall, guidance: Guidance, record: AttemptRecord) -> ToolResult:
+    async def _told(self, cut: CutCall, guidance: Guidance, record: AttemptRecord) -> str:
         text = render(guidance)
         if self.emit is not None:
             await self.emit(
@@ -294,7 +293,7 @@ class CutCalls:
                     text=text,
                 )
             )
-        return ToolResult(content=text, is_error=True)
+        return text
 
 
 def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:

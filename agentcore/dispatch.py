@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from agentcore.arguments import parse_arguments
-from agentcore.cut_calls import CutCalls
+from agentcore.cut_calls import CutCalls, Guided
 from agentcore.draft_store import DraftError, DraftStore
 from agentcore.drafts import CutCall, Draft, Kept, Unfinished
 from agentcore.events import RunEvent, ToolFinished, ToolStarted
@@ -78,6 +78,10 @@ class Dispatcher:
     """Names of tools that may run although nothing confines them."""
     _cuts: CutCalls = field(init=False)
     _repeats: Repeats = field(default_factory=Repeats)
+    _results: dict[str, ToolResult] = field(default_factory=dict)
+    """Id of a call of the answer that is dispatched now → its result."""
+    _running: set[str] = field(default_factory=set)
+    """Ids of calls of it whose functions were called."""
 
     def __post_init__(self) -> None:
         self._cuts = CutCalls(store=self.store, emit=self.emit)
@@ -93,17 +97,17 @@ class Dispatcher:
             record: The ledger row of the attempt that it came in.
         """
         cut_calls = {cut.call.id: cut for cut in kept.cut_calls} if kept is not None else {}
-        results: dict[str, ToolResult] = {}
+        self._results = {}
+        self._running.clear()
+        self._repeats.new_answer()
         stops: list[str] = []
-        on_disk = ""
-        new_lines = 0
 
         async def answer(call: _Call, before: Sequence[_Call]) -> None:
             try:
                 for earlier in before:
                     if call.touches.conflicts_with(earlier.touches):
                         await earlier.ended.wait()
-                results[call.call.id] = await self._run(call, record, stops)
+                await self._run(call, record, stops)
             finally:
                 call.ended.set()
 
@@ -115,39 +119,40 @@ class Dispatcher:
                     tasks.start_soon(answer, call, tuple(begun))
                     begun.append(call)
         # Guidance comes last: it tells what is on disk once the siblings have run.
-        for cut in cut_calls.values():
-            assert kept is not None
-            tool = self.tools.get(cut.call.name)
-            if tool is None:
-                results[cut.call.id] = self._no_such_tool(cut.call)
-                continue
-            guided = await self._cuts.answer(
-                cut,
-                tool,
-                self._context(cut.call),
-                cause=kept.cause,
-                record=record,
-                code_tool="execute_code" if "execute_code" in self.tools else "",
-            )
-            results[cut.call.id] = guided.result
-            on_disk = guided.on_disk
-            new_lines += guided.new_lines
-            if guided.stop:
-                stops.append(guided.stop)
+        guided = [await self._guide(cut, kept, record) for cut in cut_calls.values() if kept]
+        stops += [one.stop for one in guided if one.stop]
         return Dispatched(
-            messages=tuple(
+            messages=self.answers(message),
+            changed=any(result.changed for result in self._results.values()),
+            stop=stops[0] if stops else "",
+            on_disk=guided[-1].on_disk if guided else "",
+        )
+
+    def answers(self, message: AssistantMessage) -> tuple[ToolMessage, ...]:
+        """One result for each call of the answer that was dispatched last, in call order.
+
+        Where the run was cancelled meanwhile, a call without a result is told so.
+        """
+        messages: list[ToolMessage] = []
+        for call in message.tool_calls:
+            result = self._results.get(call.id) or self._cancelled(call)
+            messages.append(
                 ToolMessage(
                     tool_call_id=call.id,
                     name=call.name,
-                    content=results[call.id].content,
-                    is_error=results[call.id].is_error,
+                    content=result.content,
+                    is_error=result.is_error,
                 )
-                for call in message.tool_calls
-            ),
-            changed=new_lines > 0 or any(result.changed for result in results.values()),
-            stop=stops[0] if stops else "",
-            on_disk=on_disk,
-        )
+            )
+        return tuple(messages)
+
+    def _cancelled(self, call: ToolCall) -> ToolResult:
+        if call.id in self._running:
+            return _error(
+                f"The run was cancelled while {call.name} ran. It may have taken effect, whole or "
+                "in part: look before you call it again."
+            )
+        return _error(f"The run was cancelled before {call.name} ran. Nothing of it took effect.")
 
     @property
     def unfinished(self) -> tuple[Unfinished, ...]:
@@ -162,6 +167,24 @@ class Dispatcher:
     def forget_cuts(self) -> None:
         """Another endpoint is asked from now on: what did not get through before may do so."""
         self._cuts.forget_counts()
+
+    async def _guide(self, cut: CutCall, kept: Kept, record: AttemptRecord) -> Guided:
+        """Answer a call that was cut."""
+        tool = self.tools.get(cut.call.name)
+        if tool is None:
+            guided = Guided(result=self._no_such_tool(cut.call), on_disk="")
+        else:
+            self._running.add(cut.call.id)
+            guided = await self._cuts.answer(
+                cut,
+                tool,
+                self._context(cut.call),
+                cause=kept.cause,
+                record=record,
+                code_tool="execute_code" if "execute_code" in self.tools else "",
+            )
+        self._results[cut.call.id] = guided.result
+        return guided
 
     # --- before a call runs -----------------------------------------------------------------
 
@@ -195,8 +218,8 @@ class Dispatcher:
 
     # --- running ----------------------------------------------------------------------------
 
-    async def _run(self, call: _Call, record: AttemptRecord, stops: list[str]) -> ToolResult:
-        """The result of a closed call, whatever happens in it."""
+    async def _run(self, call: _Call, record: AttemptRecord, stops: list[str]) -> None:
+        """Answer a closed call, whatever happens in it."""
         id_, name = call.call.id, call.call.name
         if self.emit is not None:
             await self.emit(
@@ -205,6 +228,7 @@ class Dispatcher:
         started = anyio.current_time()
         result = await self._count(call, stops)
         result = replace(result, content=await self._cap(mend_surrogates(result.content)))
+        self._results[id_] = result
         if self.emit is not None:
             await self.emit(
                 ToolFinished(
@@ -217,7 +241,6 @@ class Dispatcher:
                     content=result.content,
                 )
             )
-        return result
 
     async def _count(self, call: _Call, stops: list[str]) -> ToolResult:
         """Run a call unless it has failed too often in just this form."""
@@ -250,6 +273,7 @@ class Dispatcher:
             if call.draft is not None:
                 # A sibling may have gone on from the same draft meanwhile.
                 await anyio.to_thread.run_sync(self.store.read, call.draft.id)
+            self._running.add(call.call.id)
             result = await call.tool.run(call.arguments, self._context(call.call))
         except DraftError as error:
             return _error(str(error))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agentcore.ledger import AttemptRecord, Draft
-from agentcore.messages import AssistantMessage, JsonObject, Usage
+from agentcore.messages import AssistantMessage, JsonObject, ToolMessage, Usage
 
 __all__ = [
     "AttemptCut",
@@ -286,9 +286,14 @@ class ToolFinished(_RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFinished(_RunEvent):
-    """The model's answer of this turn and its tools' results are in the conversation."""
+    """The model's answer of this turn and its tools' results are in the conversation.
+
+    It also comes when the run is cancelled while tools run: then it is the last event.
+    """
 
     message: AssistantMessage
+    results: tuple[ToolMessage, ...]
+    """One for each call of the answer, in call order, also for calls that were cancelled."""
     usage: Usage | None
 
 

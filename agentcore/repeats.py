@@ -25,19 +25,25 @@ class Repeats:
     """Counts, over a run, how often the same call failed.
 
     The same is: the same tool, with arguments that are equal as JSON. In which order they stand,
-    and how they are spelled, does not count.
+    and how they are spelled, does not count. Equal calls of one answer count once: the model has
+    not seen the first one fail.
     """
 
     _failures: Counter[_Key] = field(default_factory=Counter)
+    _counted: set[_Key] = field(default_factory=set)
+    """What was counted of the answer that is dispatched now."""
+
+    def new_answer(self) -> None:
+        """The calls that come now are of another answer of the model."""
+        self._counted.clear()
 
     def refuse(self, name: str, fields: JsonObject) -> int:
         """Which failure in the same form a call is that must not run again; 0 for one that may."""
         if not self._failures:
             return 0
         key = _key(name, fields)
-        if self._failures[key] < REFUSE_AT - 1:
-            return 0
-        return self._count(key)
+        known = self._failures[key] - (key in self._counted)
+        return self._count(key) if known >= REFUSE_AT - 1 else 0
 
     def failed(self, name: str, fields: JsonObject) -> int:
         """A call that ran has failed; which failure in the same form it is, from 1."""
@@ -47,11 +53,16 @@ class Repeats:
         """A call has succeeded; where it changed the world, what failed in the old may work now."""
         if changed:
             self._failures.clear()
+            self._counted.clear()
         elif self._failures:
-            del self._failures[_key(name, fields)]
+            key = _key(name, fields)
+            del self._failures[key]
+            self._counted.discard(key)
 
     def _count(self, key: _Key) -> int:
-        self._failures[key] += 1
+        if key not in self._counted:
+            self._counted.add(key)
+            self._failures[key] += 1
         return self._failures[key]
 
 

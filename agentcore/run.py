@@ -36,7 +36,7 @@ from agentcore.history import (
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.lookup import look_up
-from agentcore.messages import Message, Usage, UserMessage
+from agentcore.messages import AssistantMessage, Message, Usage, UserMessage
 from agentcore.providers.base import Request
 from agentcore.recovery import Adjustments, concerns_endpoint
 from agentcore.result_store import ResultStore
@@ -44,12 +44,14 @@ from agentcore.settings import Limits, Settings
 from agentcore.tools.base import ToolContext
 from agentcore.tools.files import read_below
 from agentcore.turn import Chance, GivenUp, Turn
-from agentcore.verdict import Complete, Partial
+from agentcore.verdict import Partial
 
 __all__ = ["Learned", "Run", "RunResult"]
 
 MAX_BARREN_TEXTS = 3
 """Cuts in a row without a new word of a text answer; then the run stops."""
+LAST_EVENT_SECONDS = 0.05
+"""How long a run that is cancelled waits for a listener to take its last event."""
 MAX_MESSAGE_CHARACTERS = 400
 """How much of an endpoint's message the text for the person repeats; the ledger has it whole."""
 
@@ -190,9 +192,14 @@ class Run:
             stop = await self._stop(self._text_stop(), kept, turn, settings)
             return _Step(changed=True, stop=stop)
         conversation.append(outcome.message)
-        self.dispatched = await self.dispatcher.dispatch(outcome.message, kept, self.ledger[-1])
+        try:
+            self.dispatched = await self.dispatcher.dispatch(outcome.message, kept, self.ledger[-1])
+        except BaseException:
+            with anyio.move_on_after(LAST_EVENT_SECONDS, shield=True):
+                await self._turn_finished(outcome.message)
+            raise
         conversation.extend(self.dispatched.messages)
-        await self._turn_finished(outcome)
+        await self._turn_finished(outcome.message)
         if outcome.message.tool_calls:
             self._texts.clear()
             self._barren_texts = 0
@@ -405,12 +412,16 @@ class Run:
             omitted=made.omitted | known.omitted,
         )
 
-    async def _turn_finished(self, outcome: Complete | Kept) -> None:
+    async def _turn_finished(self, message: AssistantMessage) -> None:
         if self.emit is not None:
             last = self.ledger[-1]
             await self.emit(
                 TurnFinished(
-                    turn=last.turn, attempt=last.attempt, message=outcome.message, usage=last.usage
+                    turn=last.turn,
+                    attempt=last.attempt,
+                    message=message,
+                    results=self.dispatcher.answers(message),
+                    usage=last.usage,
                 )
             )
 

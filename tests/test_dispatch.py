@@ -1,6 +1,8 @@
 """Every call gets one result, in call order; what was cut is never run, and guidance answers it."""
 
 import json
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, ToolCall, ToolMessage
-from agentcore.result_store import ResultStore
+from agentcore.result_store import MAX_FILES, ResultStore
 from agentcore.results import MAX_ERROR_BYTES, MAX_RESULT_BYTES, NOTE_BYTES
 from agentcore.tools import (
     Continuation,
@@ -507,6 +509,45 @@ async def test_cancelling_reaches_the_tools() -> None:
     assert sorted(ended) == ["1", "2"]
 
 
+async def test_every_call_has_one_result_when_the_run_is_cancelled(tmp_path: Path) -> None:
+    begun = anyio.Event()
+
+    @tool
+    def quick(text: str) -> str:
+        return text
+
+    @tool(alone=True)
+    async def slow() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    here = desk(quick, slow, write_file, workspace=tmp_path)
+    partial = Partial(
+        calls=(
+            call("quick", text="1"),
+            call("slow"),
+            call("quick", text="2"),
+            ToolCall(id="cut", name="write_file", arguments=barren("a.md", 30)),
+        )
+    )
+    kept = keep(partial, CutCause.DROPPED, draft_arguments={"write_file": "content"})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: here.dispatch(kept=kept))
+        await begun.wait()
+        tasks.cancel_scope.cancel()
+
+    answers = here.dispatcher.answers(kept.message)
+    assert [answer.tool_call_id for answer in answers] == [c.id for c in kept.message.tool_calls]
+    assert [answer.content for answer in answers] == [
+        "1",
+        "The run was cancelled while slow ran. It may have taken effect, whole or in part: look "
+        "before you call it again.",
+        "The run was cancelled before quick ran. Nothing of it took effect.",
+        "The run was cancelled before write_file ran. Nothing of it took effect.",
+    ]
+    assert not (tmp_path / "a.md").exists()
+
+
 # --- events ---------------------------------------------------------------------------------
 
 
@@ -970,6 +1011,58 @@ async def test_of_one_very_long_line_as_much_is_kept_as_of_many(start: str, end:
     assert room - 2 <= len(head) + len(tail) <= room
     assert len(content.encode()) <= MAX_RESULT_BYTES == 32_768
     assert 0.35 < len(head) / room < 0.45
+
+
+@pytest.mark.parametrize("reader", [True, False], ids=["with read_file", "without"])
+async def test_a_long_result_is_whole_in_a_file_that_can_be_paged(
+    tmp_path: Path, reader: bool
+) -> None:
+    lines = [f"line {number} of it" for number in range(10_000)]
+    here = desk(*([echo, read_file] if reader else [echo]), workspace=tmp_path)
+    content = await here.answer("echo", text="\n".join(lines))
+
+    head, _, rest = content.partition("\n[… ")
+    note, _, tail = rest.partition(" …]\n")
+    assert len(content.encode()) <= MAX_RESULT_BYTES
+    told = re.search(r"all 10000 lines are in (\S+\.txt)(?:: read_file with (.*))?$", note)
+    assert told is not None, note
+    assert (tmp_path / told[1]).read_text() == "\n".join(lines)
+    assert (tmp_path / told[1]).stat().st_mode & 0o777 == 0o600
+    if not reader:
+        assert "read_file" not in content
+        return
+    # What the note proposes is the call that goes on where the head ends.
+    proposed = re.fullmatch(r'path="(.*)", start_line=(\d+)', told[2])
+    assert proposed is not None
+    page = await here.answer("read_file", path=proposed[1], start_line=int(proposed[2]))
+    assert page.splitlines()[1] == lines[head.count("\n")]
+    assert tail.endswith(lines[-1])
+
+
+async def test_of_stored_results_the_oldest_go(tmp_path: Path) -> None:
+    here = desk(echo, workspace=tmp_path)
+    for number in range(MAX_FILES + 3):
+        await here.answer("echo", text=f"{number}\n" * MAX_RESULT_BYTES)
+        for stored in (tmp_path / ".agentcore/results").iterdir():
+            if stored.read_text().startswith(f"{number}\n"):
+                os.utime(stored, (number, number))
+    left = sorted(
+        (tmp_path / ".agentcore/results").iterdir(), key=lambda path: path.stat().st_mtime
+    )
+    assert [int(path.read_text().partition("\n")[0]) for path in left] == list(
+        range(3, MAX_FILES + 3)
+    )
+
+
+async def test_no_result_is_stored_through_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    workspace = tmp_path / "workspace"
+    outside.mkdir()
+    workspace.mkdir()
+    (workspace / ".agentcore").symlink_to(outside)
+    content = await desk(echo, workspace=workspace).answer("echo", text="x\n" * 40_000)
+    assert " bytes left out …]" in content
+    assert not list(outside.iterdir())
 
 
 LONG: list[tuple[str, Callable[[], ToolCall]]] = [
