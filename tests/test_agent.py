@@ -199,6 +199,40 @@ async def test_events_may_be_heard_by_an_async_function() -> None:
     assert heard == ["AttemptStarted", "TextReceived", "TurnFinished"]
 
 
+async def test_the_events_of_a_cancelled_run_make_a_conversation_that_goes_on() -> None:
+    told: list[TurnFinished] = []
+    begun = anyio.Event()
+
+    @tool
+    def quick() -> str:
+        return "quick"
+
+    @tool
+    async def slow() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    def keep(event: RunEvent) -> None:
+        if isinstance(event, TurnFinished):
+            told.append(event)
+
+    calls = (Call(name="quick", arguments="{}"), Call(name="slow", arguments="{}"))
+    agent = agent_of(Answer(calls=calls), Answer(text="Gone on."), tools=[quick, slow])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: agent.run("Go on.", on_event=keep))
+        await begun.wait()
+        tasks.cancel_scope.cancel()
+
+    (last,) = told
+    assert [result.tool_call_id for result in last.results] == [
+        c.id for c in last.message.tool_calls
+    ]
+    assert [result.is_error for result in last.results] == [False, True]
+    assert "The run was cancelled while slow ran" in last.results[1].content
+    result = await agent.run("Yes?", messages=[last.message, *last.results])
+    assert result.text == "Gone on."
+
+
 async def test_events_may_be_iterated() -> None:
     agent = agent_of(Answer(text="A streamed answer."))
     async with agent.stream("Go on.") as events:
