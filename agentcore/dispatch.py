@@ -208,9 +208,10 @@ class Dispatcher:
             )
             return prepared
         try:
-            fields, prepared.draft = await anyio.to_thread.run_sync(
-                resume, self.store, tool, fields
-            )
+            if tool.takes_resume:
+                fields, prepared.draft = await anyio.to_thread.run_sync(
+                    resume, self.store, tool, fields
+                )
             prepared.arguments = tool.validate(fields)
         except (InvalidArguments, DraftError) as error:
             prepared.refusal = _error(str(error))

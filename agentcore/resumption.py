@@ -15,12 +15,12 @@ __all__ = ["next_call", "resume", "text_after"]
 def resume(store: DraftStore, tool: Tool, fields: JsonObject) -> tuple[JsonObject, Draft | None]:
     """The arguments with the draft's text in them, and the draft; None for a call that has none.
 
+    For a tool that takes `resume`.
+
     Raises:
         DraftError: There is no such draft.
         InvalidArguments: The call's text does not begin where the draft ends.
     """
-    if not tool.takes_resume:
-        return fields, None
     own = {name: value for name, value in fields.items() if name != "resume"}
     draft_id, start_line = fields.get("resume"), fields.get("start_line")
     if draft_id or "start_line" not in tool.own_parameters:
