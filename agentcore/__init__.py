@@ -22,17 +22,22 @@ from agentcore.providers import Local, OpenAI, OpenRouter, ProviderAdapter
 from agentcore.retry import Backoff, Policy
 from agentcore.run import RunResult
 from agentcore.settings import Limits
-from agentcore.tools.base import Tool, ToolContext, ToolResult, tool
+from agentcore.tools.approval import ApprovalRequest, Approved, Denied
+from agentcore.tools.base import ModelRetry, Tool, ToolContext, ToolFailed, ToolResult, tool
+from agentcore.tools.toolset import Toolset
 
 __all__ = [
     "Agent",
     "AgentCoreError",
+    "ApprovalRequest",
+    "Approved",
     "AttemptRecord",
     "Backoff",
     "Classification",
     "Clocks",
     "ConfigurationError",
     "CutCause",
+    "Denied",
     "ErrorFacts",
     "ErrorKind",
     "ErrorRule",
@@ -42,6 +47,7 @@ __all__ = [
     "Local",
     "Message",
     "ModelFamily",
+    "ModelRetry",
     "OpenAI",
     "OpenRouter",
     "Policy",
@@ -53,7 +59,9 @@ __all__ = [
     "Surface",
     "Tool",
     "ToolContext",
+    "ToolFailed",
     "ToolResult",
+    "Toolset",
     "Usage",
     "classify",
     "dump_messages",

@@ -96,6 +96,8 @@ class ToolSpec:
     description: str
     parameters: JsonObject
     """JSON Schema of an object."""
+    strict: bool = False
+    """An endpoint that can is asked to hold the model to the schema, which must be written so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

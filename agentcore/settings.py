@@ -12,7 +12,9 @@ from agentcore.errors import ConfigurationError
 from agentcore.history import KeepUnder
 from agentcore.messages import Message
 from agentcore.retry import Policy
+from agentcore.tools.approval import Approve
 from agentcore.tools.base import Tool
+from agentcore.tools.toolset import Toolset, ToolSource, flat
 
 __all__ = ["History", "Limits", "Settings", "checked_tools", "checked_workspace"]
 
@@ -91,23 +93,34 @@ def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
     return path.resolve()
 
 
-def checked_tools(tools: Iterable[Tool], allow_unconfined: Iterable[str]) -> tuple[Tool, ...]:
-    """The tools, each of another name, and none that is unconfined and not allowed.
+def checked_tools(
+    tools: Iterable[ToolSource], allow_unconfined: Iterable[str], *, approve: Approve | None = None
+) -> tuple[Tool, ...]:
+    """The tools, sets opened, each of another name, and none that cannot run as things are.
+
+    Args:
+        tools: Tools and sets of them.
+        allow_unconfined: Names of tools that may run although nothing confines them.
+        approve: Who is asked before a call that needs approval; None for nobody.
 
     Raises:
         ConfigurationError: One is not as it must be.
     """
-    if isinstance(tools, Tool):
+    if isinstance(tools, (Tool, Toolset)):
         raise ConfigurationError(f"tools: give a list, as in tools=[{tools.name}]")
     allowed = frozenset(allow_unconfined)
     checked: dict[str, Tool] = {}
-    for tool in tools:
-        if not isinstance(tool, Tool):
-            name = getattr(tool, "__name__", repr(tool))
-            raise ConfigurationError(f"tools: {name} is not a tool; put @tool above its function")
+    origins: dict[str, str] = {}
+    for tool, origin in flat(tools):
         if tool.name in checked:
             raise ConfigurationError(
-                f"tools: two are named {tool.name!r}; give one another name with @tool(name=…)"
+                f"tools: two are named {tool.name!r} ({origins[tool.name]}, and {origin}); give "
+                "one another name with @tool(name=…), or its set a prefix"
+            )
+        if tool.needs_approval and approve is None:
+            raise ConfigurationError(
+                f"tool {tool.name!r} needs approval, and there is nobody to ask; give the agent a "
+                "callback: approve=…"
             )
         if tool.name not in allowed and (why := tool.why_unconfined):
             raise ConfigurationError(
@@ -115,6 +128,7 @@ def checked_tools(tools: Iterable[Tool], allow_unconfined: Iterable[str]) -> tup
                 f"name: allow_unconfined=[{tool.name!r}]"
             )
         checked[tool.name] = tool
+        origins[tool.name] = origin
     unknown = sorted(allowed - set(checked))
     if unknown:
         raise ConfigurationError(f"allow_unconfined: no tool here is named {unknown[0]!r}")

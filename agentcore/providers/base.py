@@ -141,6 +141,8 @@ class Capabilities:
     """Takes `extra_content` back, on the calls that it came with."""
     whole_arguments: bool = False
     """Sends each tool call in one piece, whatever the model."""
+    strict_tools: bool = False
+    """Takes `strict: true` on the function of a tool, and holds the model to the schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +308,10 @@ class ProviderAdapter:
             "messages": [self.message(m, request.family) for m in request.messages],
         }
         if request.tools:
-            body["tools"] = [tool_payload(spec) for spec in request.tools]
+            body["tools"] = [
+                tool_payload(spec, with_strict=self.capabilities.strict_tools)
+                for spec in request.tools
+            ]
         if request.adjustments.streamed:
             body["stream"] = True
             if self.capabilities.usage_in_stream:

@@ -54,13 +54,15 @@ def _without_surrogates(value: JsonValue) -> JsonValue:
     return value
 
 
-def tool_payload(spec: ToolSpec) -> JsonObject:
+def tool_payload(spec: ToolSpec, *, with_strict: bool) -> JsonObject:
     """What a model is told of a tool."""
     function: JsonObject = {
         "name": spec.name,
         "description": spec.description,
         "parameters": spec.parameters,
     }
+    if spec.strict and with_strict:
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 

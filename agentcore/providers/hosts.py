@@ -50,6 +50,7 @@ HOSTS: Final = {
             base_url="",
             example_url="https://YOUR-RESOURCE.openai.azure.com/openai/v1",
             api_key_env="AZURE_OPENAI_API_KEY",
+            capabilities=replace(_STRICT, strict_tools=True),
             clocks=OpenAI.clocks,
             source="learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API, "
             "with the key as a bearer token",

@@ -24,7 +24,7 @@ class OpenAI(ProviderAdapter):
     clocks = Clocks(transport=600.0, first_event=600.0)
     # Unknown fields of a message are refused by models since gpt-5: `Unknown parameter:
     # 'messages[2].tool_calls[0].index'` was reported; for these two fields it is not sure.
-    capabilities = Capabilities(reasoning_details=False, extra_content=False)
+    capabilities = Capabilities(reasoning_details=False, extra_content=False, strict_tools=True)
 
     @override
     def call_id(self, id_: str, family: ModelFamily) -> str:

@@ -173,7 +173,7 @@ class OpenRouter(ProviderAdapter):
     # work (NousResearch/hermes-agent#57845), one beside their content hangs the request (#2391).
     # Usage and cost come with every answer, asked for or not (openrouter.ai, usage accounting);
     # hosts behind it may still want to be asked.
-    capabilities = Capabilities(cache_breakpoints=True)
+    capabilities = Capabilities(cache_breakpoints=True, strict_tools=True)
     models_path: ClassVar[str] = "/models"
     """Lists every model, with one host of each."""
     echo_fields: ClassVar[Mapping[str, JsonValue]] = {"debug": {"echo_upstream_body": True}}

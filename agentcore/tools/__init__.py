@@ -2,17 +2,36 @@
 
 from typing import Final
 
-from agentcore.tools.base import Continuation, CutDraft, Tool, ToolContext, ToolResult, tool
+from agentcore.tools.approval import ApprovalRequest, Approved, Denied
+from agentcore.tools.base import (
+    Continuation,
+    CutDraft,
+    FunctionTool,
+    ModelRetry,
+    Tool,
+    ToolContext,
+    ToolFailed,
+    ToolResult,
+    tool,
+)
 from agentcore.tools.code import execute_code
 from agentcore.tools.files import read_file, write_file
+from agentcore.tools.toolset import Toolset
 
 __all__ = [
     "BUILTIN_TOOLS",
+    "ApprovalRequest",
+    "Approved",
     "Continuation",
     "CutDraft",
+    "Denied",
+    "FunctionTool",
+    "ModelRetry",
     "Tool",
     "ToolContext",
+    "ToolFailed",
     "ToolResult",
+    "Toolset",
     "execute_code",
     "read_file",
     "tool",

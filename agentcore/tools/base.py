@@ -5,107 +5,61 @@ validates what the model sends. A failed call is a `ToolResult(is_error=True)`, 
 """
 
 import inspect
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Annotated, Any, TypeAlias, get_type_hints, overload
+from dataclasses import dataclass, replace
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
+import anyio
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import to_json
+from typing_extensions import override
 
 from agentcore.errors import ConfigurationError
 from agentcore.messages import JsonObject, ToolSpec
+from agentcore.tools.approval import NeedsApproval
+from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult
+from agentcore.tools.failures import CallCancelled, InvalidArguments, ModelRetry, ToolFailed
+from agentcore.tools.mismatch import MAX_ERROR_CHARACTERS, MAX_SHOWN_CHARACTERS, explain
+from agentcore.tools.running import Running, run_in_thread
+from agentcore.tools.schema import SchemaError, as_given, strict_schema
+from agentcore.tools.signature import ToolFunction, is_async, read_signature
 
 __all__ = [
+    "MAX_ERROR_CHARACTERS",
     "Continuation",
     "CutDraft",
+    "FunctionTool",
     "InvalidArguments",
+    "ModelRetry",
     "OnCut",
+    "Running",
     "Tool",
     "ToolContext",
+    "ToolFailed",
     "ToolResult",
     "tool",
 ]
 
-MAX_SHOWN_CHARACTERS = 60
-"""How much of a wrong value an error repeats to the model."""
-MAX_ERROR_CHARACTERS = 2_000
+P = ParamSpec("P")
+R = TypeVar("R")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolContext:
-    """What a tool may know of the run; give a parameter this type to receive it."""
-
-    workspace: Path
-    """An absolute path: the folder that file tools stay in and programs run in."""
-    call_id: str = ""
-    continued: frozenset[str] = frozenset()
-    """Targets that hold text of a cut call of this run: what follows may begin with the lines that
-    the model was shown, or wrote last."""
-    notes: dict[str, str] = field(default_factory=dict)
-    """What tools keep between the calls of one run, the same for all of them. Keys begin with the
-    name of the tool or module and a slash: `files/seen/a.txt`."""
-    unconfined_allowed: bool = False
-    """The user has allowed this tool by name to run although nothing confines it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
-    """A tool's answer."""
-
-    content: str
-    """What the model reads."""
-    is_error: bool = False
-    changed: bool = False
-    """Something new was written: this is what counts as progress of a run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutDraft:
-    """A call that was cut, for the tool's `on_cut` hook."""
-
-    fields: Mapping[str, JsonValue]
-    """The arguments that the model had closed, without the large one."""
-    text: str
-    """The whole lines of the large one that arrived, exactly as sent; empty for none."""
-    ours: bool
-    """This run has written the same target before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Continuation:
-    """How to go on after a cut call, for guidance: exact, or not told at all."""
-
-    on_disk: str
-    """One sentence: what is true now of what the call was to write."""
-    next_call: str
-    """The arguments of the next call, but for the large one, ready to copy; empty when unknown."""
-    new_lines: int = 0
-    """Whole lines of the cut text that were stored and were not there before."""
-
-
-class InvalidArguments(Exception):
-    """A call's arguments do not fit; the text tells the model how to mend them."""
-
-
-ToolFunction: TypeAlias = Callable[..., Any]
 OnCut: TypeAlias = Callable[
     [ToolContext, CutDraft], "Continuation | Awaitable[Continuation | None] | None"
 ]
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Tool:
     """A function that a model can call. Made by `@tool`."""
 
     name: str
     description: str
     parameters: JsonObject
-    """JSON Schema of an object, closed to further properties."""
+    """JSON Schema of an object, closed to further properties, that every endpoint takes."""
     function: ToolFunction
     arguments: type[BaseModel]
     """Validates a call; its fields carry the parameters' names as aliases."""
@@ -122,8 +76,46 @@ class Tool:
     out at the first question, and says why it is not confined; empty text when it is."""
     alone: bool = False
     """A call waits for all before it, and all after it wait for it: it may touch anything."""
+    timeout: float | None = None
+    """Seconds that a call may take; None for no limit, unless a `Toolset` sets one."""
+    needs_approval: NeedsApproval = False
+    """Whether a person is asked before a call runs: always, never, or by its arguments."""
+    strict: bool = False
+    """Endpoints that can are asked to hold the model to the schema."""
+    secrets: frozenset[str] = frozenset()
+    """Parameters with something secret in them (`SecretStr`): errors do not show what came."""
     on_cut_hook: OnCut | None = None
     """Set by `on_cut`."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ConfigurationError(
+                f"tool {self.name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
+                "give one with @tool(name=…)"
+            )
+        if self.timeout is not None and not self.timeout > 0:
+            raise ConfigurationError(
+                f"tool {self.name!r}: timeout={self.timeout!r} must be above 0 seconds, or None "
+                "for no limit"
+            )
+        known = self.own_parameters
+        for role in ("draft", "reads", "writes"):
+            if (parameter := getattr(self, role)) and parameter not in known:
+                has = ", ".join(self._properties) or "none"
+                raise ConfigurationError(
+                    f"tool {self.name!r}: {role}={parameter!r} names no parameter (it has: {has})"
+                )
+        if self.strict:
+            try:
+                strict_schema(self.parameters)
+            except SchemaError as error:
+                raise ConfigurationError(
+                    f"tool {self.name!r}: strict=True cannot be: {error}"
+                ) from None
+
+    @override
+    def __repr__(self) -> str:
+        return f"<tool {self.name}({', '.join(self._properties)})>"
 
     @property
     def spec(self) -> ToolSpec:
@@ -131,7 +123,14 @@ class Tool:
         parameters = self.parameters
         if self.takes_resume:
             parameters = _with_resume(parameters, self.draft)
-        return ToolSpec(name=self.name, description=self.description, parameters=parameters)
+        if self.strict:
+            parameters = strict_schema(parameters)
+        return ToolSpec(
+            name=self.name,
+            description=self.description,
+            parameters=parameters,
+            strict=self.strict,
+        )
 
     @property
     def takes_resume(self) -> bool:
@@ -139,14 +138,25 @@ class Tool:
 
         So it is for every tool with a draft whose function has no parameter `resume` of its own.
         """
-        properties = self.parameters.get("properties")
-        return bool(self.draft) and isinstance(properties, dict) and "resume" not in properties
+        return bool(self.draft) and "resume" not in self._properties
 
     @property
     def own_parameters(self) -> frozenset[str]:
         """The names that the function itself takes from the model."""
+        return frozenset(self._properties)
+
+    @property
+    def _properties(self) -> JsonObject:
         properties = self.parameters.get("properties")
-        return frozenset(properties) if isinstance(properties, dict) else frozenset()
+        return properties if isinstance(properties, dict) else {}
+
+    @property
+    def origin(self) -> str:
+        """Where its function is from, for errors: `package.module.name`."""
+        function = inspect.unwrap(getattr(self.function, "func", self.function))
+        module = getattr(function, "__module__", "") or ""
+        name = getattr(function, "__qualname__", "") or type(function).__qualname__
+        return f"{module}.{name}".lstrip(".")
 
     @property
     def why_unconfined(self) -> str:
@@ -176,7 +186,7 @@ class Tool:
         if hook is None:
             return None
         said: Continuation | Awaitable[Continuation | None] | None
-        if inspect.iscoroutinefunction(hook):
+        if is_async(hook):
             said = hook(context, cut)
         else:
             # In a list: trio takes no bare coroutine from a thread.
@@ -186,44 +196,113 @@ class Tool:
         return await said if isinstance(said, Awaitable) else said
 
     def validate(self, fields: Mapping[str, JsonValue]) -> dict[str, Any]:
-        """The keyword arguments for the function.
+        """The keyword arguments for the function: instances of the types that it names.
+
+        A null for a parameter that is optional and takes none counts as left out: strict modes
+        have no other way to say so, and models without them write it as well.
 
         Raises:
             InvalidArguments: A field is missing, unknown or of the wrong type.
         """
+        given = as_given(dict(fields), self.parameters)
         try:
-            model = self.arguments.model_validate(fields)
+            model = self._validated(given)
         except ValidationError as error:
-            raise InvalidArguments(_explain(self, error)) from None
+            text = explain(self.name, self.parameters, error, self.secrets)
+            raise InvalidArguments(text) from None
+        except Exception as error:  # a validator of the user's own may raise anything
+            raise InvalidArguments(
+                f"The arguments of {self.name} could not be checked, so it was not run: "
+                f"{type(error).__name__}: {str(error)[:MAX_SHOWN_CHARACTERS]}"
+            ) from error
         return {
             info.alias or name: getattr(model, name)
             for name, info in type(model).model_fields.items()
         }
 
-    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+    def _validated(self, given: JsonValue) -> BaseModel:
+        try:
+            return self.arguments.model_validate(given)
+        except ValidationError:
+            # A type that is strict about Python values takes JSON's: a UUID comes as a text.
+            try:
+                return self.arguments.model_validate_json(to_json(given))
+            except ValueError:
+                pass
+            raise
+
+    async def run(
+        self,
+        arguments: Mapping[str, Any],
+        context: ToolContext,
+        running: Running | None = None,
+    ) -> ToolResult:
         """Call the function with validated arguments. What it raises passes through.
 
-        A sync function runs in a worker thread.
+        A sync function runs in a worker thread, which nothing can stop: when the call is cancelled
+        or its time is up, the function is asked to end (`context.is_cancelled`), waited for
+        shortly, and then left to itself.
+
+        Args:
+            arguments: What `validate` gave.
+            context: Goes to the parameter that asks for it.
+            running: One for this call alone; tells afterwards whether a thread goes on.
+
+        Raises:
+            ModelRetry: The function wants other arguments.
+            ToolFailed: It failed in a way that was to be expected.
         """
+        running = running or Running()
         keywords = dict(arguments)
         if self.context_parameter:
-            keywords[self.context_parameter] = context
-        if inspect.iscoroutinefunction(self.function):
-            result = await self.function(**keywords)
+            keywords[self.context_parameter] = replace(context, cancelled=running.cancelled)
+        with anyio.move_on_after(None if self.timeout == math.inf else self.timeout):
+            return _as_result(await self._called(keywords, running))
+        # The function may have ended while it was waited for: that is what happened.
+        if running.error is not None and not isinstance(running.error, CallCancelled):
+            raise running.error
+        if running.value and not isinstance(running.value[0], Awaitable):
+            return _as_result(running.value[0])
+        return ToolResult(content=self._timed_out(running), is_error=True)
+
+    async def _called(self, keywords: Mapping[str, Any], running: Running) -> object:
+        result: object
+        if is_async(self.function):
+            result = self.function(**keywords)
         else:
-            # In a tuple: trio takes no bare coroutine from a thread.
-            (result,) = await anyio.to_thread.run_sync(lambda: (self.function(**keywords),))
-            if isinstance(result, Awaitable):
-                result = await result
-        if not isinstance(result, ToolResult):
-            return ToolResult(content=_as_text(result))
-        if isinstance(result.content, str):
-            return result
-        return replace(result, content=_as_text(result.content))
+            await run_in_thread(lambda: self.function(**keywords), self.name, running)
+            (result,) = running.value
+        return await result if isinstance(result, Awaitable) else result
+
+    def _timed_out(self, running: Running) -> str:
+        text = f"{self.name} was stopped: it took longer than its {self.timeout:g} seconds. "
+        if running.goes_on:
+            return text + (
+                "It cannot be stopped for good and may still take effect: look before you call "
+                "it again."
+            )
+        return text + "What it had done until then stays done: look before you call it again."
+
+
+class FunctionTool(Tool, Generic[P, R]):
+    """A tool that is still its function for your own code: `await fetch("a")`, `count("b")`."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: no validation, no thread, no timeout, no approval."""
+        result: R = self.function(*args, **kwargs)
+        return result
+
+    @property
+    def __wrapped__(self) -> Callable[P, R]:
+        """The function, for `inspect` and for what documents code."""
+        function: Callable[P, R] = self.function
+        return function
 
 
 @overload
-def tool(function: ToolFunction, /) -> Tool: ...
+def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
 @overload
 def tool(
     *,
@@ -233,9 +312,12 @@ def tool(
     writes: str = "",
     alone: bool = False,
     confined: bool | Callable[[], str] = True,
-) -> Callable[[ToolFunction], Tool]: ...
+    timeout: float | None = None,
+    needs_approval: NeedsApproval = False,
+    strict: bool = False,
+) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(
-    function: ToolFunction | None = None,
+    function: Callable[P, R] | None = None,
     /,
     *,
     name: str = "",
@@ -244,7 +326,10 @@ def tool(
     writes: str = "",
     alone: bool = False,
     confined: bool | Callable[[], str] = True,
-) -> Tool | Callable[[ToolFunction], Tool]:
+    timeout: float | None = None,
+    needs_approval: NeedsApproval = False,
+    strict: bool = False,
+) -> FunctionTool[P, R] | Callable[[Callable[P, R]], FunctionTool[P, R]]:
     """Make a tool of an async or sync function.
 
     Args:
@@ -257,105 +342,44 @@ def tool(
         alone: True for a tool that may touch anything: nothing runs beside it.
         confined: False for a tool that can do whatever this process can; or a function that says
             why it is not confined, with an empty text when it is.
+        timeout: Seconds that a call may take; None for no limit.
+        needs_approval: True when a person is to be asked before each call (`Agent(approve=…)`); or
+            a function of the arguments that says whether, or why.
+        strict: True to have endpoints that can hold the model to the schema.
 
     Raises:
-        ConfigurationError: No schema can be made of the signature, or `draft`, `reads` or `writes`
-            names no parameter.
+        ConfigurationError: No schema can be made of the signature, or an option does not fit it.
     """
 
-    def make(function: ToolFunction) -> Tool:
+    def make(function: Callable[P, R]) -> FunctionTool[P, R]:
+        if isinstance(function, Tool):
+            raise ConfigurationError(f"tool {function.name!r} is a tool already")
         tool_name = name or getattr(function, "__name__", "")
         if not _NAME.fullmatch(tool_name):
             raise ConfigurationError(
                 f"tool {tool_name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
                 "give one with @tool(name=…)"
             )
-        parameters, context_parameter = _parameters(tool_name, function)
-        for role, parameter in (("draft", draft), ("reads", reads), ("writes", writes)):
-            if parameter and parameter not in parameters:
-                known = ", ".join(parameters) or "none"
-                raise ConfigurationError(
-                    f"tool {tool_name!r}: {role}={parameter!r} names no parameter (it has: {known})"
-                )
-        arguments, schema = _model(tool_name, parameters)
-        return Tool(
+        signature = read_signature(tool_name, function)
+        return FunctionTool(
             name=tool_name,
-            description=inspect.cleandoc(function.__doc__ or ""),
-            parameters=schema,
+            description=signature.description,
+            parameters=signature.schema,
             function=function,
-            arguments=arguments,
-            context_parameter=context_parameter,
+            arguments=signature.arguments,
+            context_parameter=signature.context_parameter,
             draft=draft,
             reads=reads,
             writes=writes,
             alone=alone,
             confined=confined,
+            timeout=timeout,
+            needs_approval=needs_approval,
+            strict=strict,
+            secrets=signature.secrets,
         )
 
     return make if function is None else make(function)
-
-
-def _parameters(tool_name: str, function: ToolFunction) -> tuple[dict[str, tuple[Any, Any]], str]:
-    """Annotation and default of each parameter that the model fills, and the context's name."""
-    parameters: dict[str, tuple[Any, Any]] = {}
-    context_parameter = ""
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ConfigurationError(
-                f"tool {tool_name!r}: parameter {parameter} cannot be called by name; "
-                "a model sends named arguments only"
-            )
-        annotation = _annotation(tool_name, function, parameter)
-        if annotation is ToolContext:
-            context_parameter = parameter.name
-        else:
-            default = ... if parameter.default is parameter.empty else parameter.default
-            parameters[parameter.name] = (annotation, default)
-    return parameters, context_parameter
-
-
-def _annotation(tool_name: str, function: ToolFunction, parameter: inspect.Parameter) -> Any:
-    """A parameter's annotation, names in it resolved. One by one, so that an error names it."""
-    if parameter.annotation is parameter.empty:
-        raise ConfigurationError(
-            f"tool {tool_name!r}: parameter {parameter.name!r} has no annotation; "
-            "the model is told its type"
-        )
-    holder = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
-    names = getattr(inspect.unwrap(function), "__globals__", {})
-    try:
-        return get_type_hints(holder, names, include_extras=True)[parameter.name]
-    except Exception as error:  # an annotation may be any expression, and raise anything
-        raise ConfigurationError(
-            f"tool {tool_name!r}: the annotation of parameter {parameter.name!r} cannot be "
-            f"resolved ({_first_line(error)}); import what it names at run time"
-        ) from error
-
-
-def _model(
-    tool_name: str, parameters: Mapping[str, tuple[Any, Any]]
-) -> tuple[type[BaseModel], JsonObject]:
-    # Neutral field names with aliases: a parameter may be called `copy` or `schema`, which a
-    # pydantic model uses itself.
-    fields: dict[str, Any] = {
-        f"argument_{position}": (Annotated[annotation, Field(alias=name)], default)
-        for position, (name, (annotation, default)) in enumerate(parameters.items())
-    }
-    try:
-        model = create_model(tool_name, __config__=ConfigDict(extra="forbid"), **fields)
-        schema = model.model_json_schema(by_alias=True)
-    except Exception as error:  # pydantic raises several kinds for types that it cannot describe
-        if len(parameters) > 1:
-            for name in parameters:  # the one at fault raises, and is named
-                _model(tool_name, {name: parameters[name]})
-        raise ConfigurationError(
-            f"tool {tool_name!r}: no JSON schema can be made of parameter "
-            f"{', '.join(map(repr, parameters))} ({_first_line(error)})"
-        ) from error
-    schema.pop("title", None)
-    for described in schema.get("properties", {}).values():
-        described.pop("title", None)
-    return model, schema
 
 
 _RESUME_SCHEMA: Mapping[str, JsonObject] = {
@@ -381,31 +405,12 @@ def _with_resume(parameters: JsonObject, draft: str) -> JsonObject:
     return {**parameters, "properties": {**own, **added, draft: properties[draft]}}
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _explain(tool: Tool, error: ValidationError) -> str:
-    """What was wrong, field by field, and the shape that is right; never the payload itself."""
-    lines = [f"The arguments of {tool.name} do not fit, so it was not run:"]
-    for problem in error.errors(include_url=False)[:8]:
-        place = ".".join(str(part) for part in problem["loc"]) or "arguments"
-        line = f"- {_clip(place)}: {problem['msg']}"
-        if problem["type"] not in ("missing", "extra_forbidden"):
-            line += f"; came: {_clip(repr(problem['input']))}"
-        lines.append(line)
-    properties = tool.parameters.get("properties")
-    required = tool.parameters.get("required")
-    shape = ", ".join(
-        f'"{name}"' + ("" if isinstance(required, list) and name in required else " (optional)")
-        for name in (properties if isinstance(properties, dict) else ())
-    )
-    lines.append(f"It takes: {shape or 'no arguments'}.")
-    return "\n".join(lines)[:MAX_ERROR_CHARACTERS]
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
+def _as_result(value: object) -> ToolResult:
+    if not isinstance(value, ToolResult):
+        return ToolResult(content=_as_text(value))
+    if isinstance(value.content, str):
+        return value
+    return replace(value, content=_as_text(value.content))
 
 
 def _as_text(value: object) -> str:

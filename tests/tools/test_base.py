@@ -290,7 +290,7 @@ def test_wrong_arguments_are_told_field_by_field_with_the_right_shape() -> None:
         "came: 'many'",
         "- order: Input should be 'newest' or 'best'; came: 'worst'",
         "- colour: Extra inputs are not permitted",
-        'It takes: "query", "limit" (optional), "order" (optional).',
+        'It takes: {"query": string, "limit"?: integer, "order"?: "newest" | "best"}.',
     ]
 
 
@@ -329,7 +329,7 @@ def test_a_wrong_value_is_shown_to_sixty_characters(payload: str) -> None:
     text = refusal(search, {"query": "q", "order": payload})
 
     shown = text.split("; came: ")[1].removesuffix(
-        '\nIt takes: "query", "limit" (optional), "order" (optional).'
+        '\nIt takes: {"query": string, "limit"?: integer, "order"?: "newest" | "best"}.'
     )
     assert len(shown) == 60
     assert shown.endswith("…")
@@ -349,7 +349,9 @@ def test_an_error_stays_short_and_ends_with_the_right_shape(fields: dict[str, Js
     text = refusal(search, {"query": "", **fields})
 
     assert len(text) <= MAX_ERROR_CHARACTERS
-    assert text.endswith('It takes: "query", "limit" (optional), "order" (optional).')
+    assert text.endswith(
+        'It takes: {"query": string, "limit"?: integer, "order"?: "newest" | "best"}.'
+    )
 
 
 # --- cut calls ------------------------------------------------------------------------------

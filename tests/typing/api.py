@@ -11,12 +11,15 @@ from typing_extensions import override
 
 from agentcore import (
     Agent,
+    ApprovalRequest,
+    Approved,
     AttemptRecord,
     Backoff,
     Classification,
     Clocks,
     ConfigurationError,
     CutCause,
+    Denied,
     ErrorKind,
     ErrorRule,
     EventStream,
@@ -24,6 +27,7 @@ from agentcore import (
     Local,
     Message,
     ModelFamily,
+    ModelRetry,
     OpenAI,
     OpenRouter,
     Policy,
@@ -34,7 +38,9 @@ from agentcore import (
     Strength,
     Tool,
     ToolContext,
+    ToolFailed,
     ToolResult,
+    Toolset,
     Usage,
     classify,
     dump_messages,
@@ -75,6 +81,7 @@ from agentcore.testing import (
     whole,
 )
 from agentcore.tools import BUILTIN_TOOLS, execute_code, read_file, write_file
+from agentcore.tools.approval import Approve
 from agentcore.tools.base import Continuation, CutDraft
 from agentcore.verdict import Partial
 
@@ -130,11 +137,54 @@ async def go_on_later(_: ToolContext, cut: CutDraft) -> Continuation | None:
     return Continuation(on_disk="Nothing is posted.", next_call="") if not cut.text else None
 
 
-assert_type(word_count, Tool)
-assert_type(fetch_note, Tool)
-assert_type(save, Tool)
-assert_type(inspect_note, Tool)
+own_tools: list[Tool] = [word_count, fetch_note, save, inspect_note, post]
 assert_type(BUILTIN_TOOLS, dict[str, Tool])
+
+
+async def call_the_functions_themselves(context: ToolContext) -> None:
+    """A tool is still its function, with its types."""
+    assert_type(word_count("a b"), int)
+    assert_type(await fetch_note("plan", context), str)
+    assert_type(save(name="plan", text="Begin.", context=context), ToolResult)
+    assert_type(await inspect_note("plan"), dict[str, int])
+
+
+# --- sets, failures, approval ---------------------------------------------------------------
+
+notes = Toolset("notes", [word_count, Toolset("more", [save])], prefix="note_", timeout=30.0)
+
+
+@notes.tool
+def shout(text: str) -> str:
+    """Say it loudly."""
+    if not text:
+        raise ModelRetry("Give a text.")
+    if len(text) > 100:
+        raise ToolFailed("That is too long to be shouted.")
+    return text.upper()
+
+
+@tool(needs_approval=lambda fields: "it is long" if len(str(fields)) > 99 else False, strict=True)
+def shred(name: str, context: ToolContext) -> str:
+    """Remove a note."""
+    context.check_cancelled()
+    return name
+
+
+assert_type(shout("a"), str)
+assert_type(list(notes.only("note_shout").without()), list[Tool])
+
+
+def approve(request: ApprovalRequest) -> bool | Denied:
+    return True if request.tool == "shred" else Denied(reason=request.reason)
+
+
+async def approve_later(request: ApprovalRequest) -> Approved | str:
+    await anyio.lowlevel.checkpoint()
+    return Approved(arguments=request.arguments) if request.call_id else "not without an id"
+
+
+approvers: list[Approve] = [approve, approve_later, lambda _: "never"]
 
 # --- an endpoint of one's own ---------------------------------------------------------------
 

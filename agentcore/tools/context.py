@@ -1,0 +1,85 @@
+"""What a tool gets of the run, and what it gives back."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from agentcore.tools.failures import CallCancelled
+
+__all__ = ["Continuation", "CutDraft", "ToolContext", "ToolResult"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What a tool may know of the run; give a parameter this type to receive it."""
+
+    workspace: Path
+    """An absolute path: the folder that file tools stay in and programs run in."""
+    call_id: str = ""
+    continued: frozenset[str] = frozenset()
+    """Targets that hold text of a cut call of this run: what follows may begin with the lines that
+    the model was shown, or wrote last."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What tools keep between the calls of one run, the same for all of them. Keys begin with the
+    name of the tool or module and a slash: `files/seen/a.txt`."""
+    unconfined_allowed: bool = False
+    """The user has allowed this tool by name to run although nothing confines it."""
+    cancelled: threading.Event = field(
+        default_factory=threading.Event, repr=False, compare=False, kw_only=True
+    )
+    """Set when this call is to end; `Tool.run` gives each call of a sync function its own."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """The run was cancelled or the call's time is up: a sync function should end by itself.
+
+        An async function is cancelled at its next await, and need not ask.
+        """
+        return self.cancelled.is_set()
+
+    def check_cancelled(self) -> None:
+        """Give up where that does no harm; for loops of sync functions.
+
+        Raises:
+            CallCancelled: The call is to end.
+        """
+        if self.is_cancelled:
+            raise CallCancelled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """A tool's answer."""
+
+    content: str
+    """What the model reads."""
+    is_error: bool = False
+    changed: bool = False
+    """Something new was written: this is what counts as progress of a run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutDraft:
+    """A call that was cut, for the tool's `on_cut` hook."""
+
+    fields: Mapping[str, JsonValue]
+    """The arguments that the model had closed, without the large one."""
+    text: str
+    """The whole lines of the large one that arrived, exactly as sent; empty for none."""
+    ours: bool
+    """This run has written the same target before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """How to go on after a cut call, for guidance: exact, or not told at all."""
+
+    on_disk: str
+    """One sentence: what is true now of what the call was to write."""
+    next_call: str
+    """The arguments of the next call, but for the large one, ready to copy; empty when unknown."""
+    new_lines: int = 0
+    """Whole lines of the cut text that were stored and were not there before."""
