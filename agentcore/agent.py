@@ -11,6 +11,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
+    Iterator,
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager
@@ -33,7 +34,8 @@ from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
 from agentcore.run import Learned, Run, RunResult
 from agentcore.settings import History, Limits, Settings, checked_tools, checked_workspace
-from agentcore.tools.base import Tool
+from agentcore.tools.approval import Approve
+from agentcore.tools.toolset import ToolSource
 from agentcore.turn import Chance
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Agent:
         model: str | Sequence[ModelChoice] = (),
         *,
         models: Sequence[ModelChoice] = (),
-        tools: Iterable[Tool] = (),
+        tools: Iterable[ToolSource] = (),
         workspace: str | os.PathLike[str] = ".",
         system: str = "",
         adapter: ProviderAdapter | None = None,
@@ -95,6 +97,7 @@ class Agent:
         limits: Limits | None = None,
         history: History | KeepUnder = HALF_THE_WINDOW,
         allow_unconfined: Iterable[str] = (),
+        approve: Approve | None = None,
         transport: "httpx2.AsyncBaseTransport | None" = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         roll: Callable[[], float] = random.random,
@@ -108,7 +111,7 @@ class Agent:
                 adapter where it has one. The first is asked; when its endpoint fails for good (no
                 credit, key or model, no capacity after all attempts) the run goes on with the next,
                 and with all that was kept.
-            tools: What the model may call; made by `@tool`.
+            tools: What the model may call: made by `@tool`, and sets of such.
             workspace: An existing folder for file tools and programs.
             system: Instructions above the conversation.
             adapter: The endpoint; None means the one that `model` names.
@@ -120,6 +123,9 @@ class Agent:
                 the model's window, the oldest texts that are verified to be on disk by a line
                 each; `send_all` sends everything.
             allow_unconfined: Names of tools that may run although nothing confines them.
+            approve: Asked, in call order, before a call of a tool with `needs_approval` runs; sync
+                (in a thread) or async. It answers True, False, a text that says why not, or
+                `Approved(arguments=…)`; when it raises, the call is denied.
             transport: Takes the place of the network, for tests in process.
             sleep: Waits; tests give their own.
             roll: A random number from 0 to 1, for the waits; tests give their own.
@@ -138,8 +144,10 @@ class Agent:
         self.limits = limits if limits is not None else Limits()
         self.history = history
         self.workspace = workspace
-        self.tools = tools
-        self.allow_unconfined = allow_unconfined
+        # An iterator would be empty at the second turn.
+        self.tools = tuple(tools) if isinstance(tools, Iterator) else tools
+        self.allow_unconfined = tuple(allow_unconfined)
+        self.approve = approve
         self._transport = transport
         self._chance = Chance(sleep=sleep, roll=roll, new_id=_new_id)
         self._learned: Learned = {}
@@ -241,8 +249,9 @@ class Agent:
     def _settings(self) -> Settings:
         return Settings(
             endpoints=resolve_models(self.model, self.adapter),
-            tools=checked_tools(self.tools, self.allow_unconfined),
+            tools=checked_tools(self.tools, self.allow_unconfined, approve=self.approve),
             allow_unconfined=frozenset(self.allow_unconfined),
+            approve=self.approve,
             workspace=checked_workspace(self.workspace),
             max_output_tokens=self.max_output_tokens,
             policy=self.policy,

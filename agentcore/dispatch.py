@@ -25,7 +25,16 @@ from agentcore.result_store import ResultStore
 from agentcore.results import MAX_ERROR_BYTES, clip, shorten
 from agentcore.resumption import resume
 from agentcore.scheduling import Touches
-from agentcore.tools.base import InvalidArguments, Tool, ToolContext, ToolResult
+from agentcore.tools.approval import Approve, Denied, approve_call
+from agentcore.tools.base import (
+    InvalidArguments,
+    ModelRetry,
+    Running,
+    Tool,
+    ToolContext,
+    ToolFailed,
+    ToolResult,
+)
 
 __all__ = ["Dispatched", "Dispatcher"]
 
@@ -62,7 +71,20 @@ class _Call:
     touches: Touches = field(default_factory=Touches)
     refusal: ToolResult | None = None
     """Its result when it must not run."""
+    is_counted: bool = True
+    """A failure of it counts among those of the same call."""
+    note: str = ""
+    """What the model is told beside its result."""
     ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lingering:
+    """A call that was given up and goes on in its thread."""
+
+    name: str
+    touches: Touches
+    running: Running
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,12 +98,15 @@ class Dispatcher:
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
     allow_unconfined: frozenset[str] = frozenset()
     """Names of tools that may run although nothing confines them."""
+    approve: Approve | None = None
+    """Asked before a call runs that needs approval; None denies it."""
     _cuts: CutCalls = field(init=False)
     _repeats: Repeats = field(default_factory=Repeats)
     _results: dict[str, ToolResult] = field(default_factory=dict)
     """Id of a call of the answer that is dispatched now → its result."""
     _running: set[str] = field(default_factory=set)
     """Ids of calls of it whose functions were called."""
+    _lingering: list[_Lingering] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._cuts = CutCalls(store=self.store, emit=self.emit)
@@ -107,7 +132,7 @@ class Dispatcher:
                 for earlier in before:
                     if call.touches.conflicts_with(earlier.touches):
                         await earlier.ended.wait()
-                await self._run(call, record, stops)
+                await self._run(call, record)
             finally:
                 call.ended.set()
 
@@ -115,7 +140,7 @@ class Dispatcher:
             begun: list[_Call] = []
             for one in message.tool_calls:
                 if one.id not in cut_calls:
-                    call = await self._prepare(one)
+                    call = await self._prepare(one, stops)
                     tasks.start_soon(answer, call, tuple(begun))
                     begun.append(call)
         # Guidance comes last: it tells what is on disk once the siblings have run.
@@ -188,38 +213,62 @@ class Dispatcher:
 
     # --- before a call runs -----------------------------------------------------------------
 
-    async def _prepare(self, call: ToolCall) -> _Call:
+    async def _prepare(self, call: ToolCall, stops: list[str]) -> _Call:
         """Everything that is decided of a call before it waits for others."""
         parsed = parse_arguments(call.arguments or "{}")
         fields: JsonObject = parsed.fields if parsed is not None else {}
         prepared = _Call(call=call, tool=self.tools.get(call.name), fields=fields)
-        tool = prepared.tool
-        if tool is None:
-            prepared.refusal = self._no_such_tool(call)
-            return prepared
-        prepared.touches = Touches.of(
-            fields, reads=tool.reads, writes=tool.writes, alone=tool.alone
-        )
-        if has_stand_in(str(fields.get(tool.draft, ""))):
+        if failed := self._repeats.refuse(call.name, fields):
+            if failed >= STOP_AT:
+                stops.append(f"the model made the same failing call of {call.name} {failed} times")
+            prepared.is_counted = False
             prepared.refusal = _error(
-                f"{tool.draft} has a line that says [left out: …]. Such a line stands in this "
-                "conversation for text that is on disk already; it is no text. Nothing was "
+                f"Not run: this very call of {call.name} has failed {failed - 1} times. "
+                "Change its arguments or take another way; once more ends the run."
+            )
+        elif prepared.tool is None:
+            prepared.refusal = self._no_such_tool(call)
+        elif has_stand_in(str(fields.get(prepared.tool.draft, ""))):
+            prepared.refusal = _error(
+                f"{prepared.tool.draft} has a line that says [left out: …]. Such a line stands in "
+                "this conversation for text that is on disk already; it is no text. Nothing was "
                 "written: send the text itself, or only the lines that follow."
             )
-            return prepared
-        try:
-            if tool.takes_resume:
-                fields, prepared.draft = await anyio.to_thread.run_sync(
-                    resume, self.store, tool, fields
-                )
-            prepared.arguments = tool.validate(fields)
-        except (InvalidArguments, DraftError) as error:
-            prepared.refusal = _error(str(error))
+        else:
+            try:
+                await self._admit(prepared, prepared.tool, fields)
+            except (InvalidArguments, DraftError) as error:
+                prepared.refusal = _error(str(error))
         return prepared
+
+    async def _admit(self, call: _Call, tool: Tool, fields: JsonObject) -> None:
+        """Validate a call's arguments, and ask for approval where it is needed.
+
+        Raises:
+            InvalidArguments: They do not fit.
+            DraftError: The draft that it goes on from is not there.
+        """
+        if tool.takes_resume:
+            fields, call.draft = await anyio.to_thread.run_sync(resume, self.store, tool, fields)
+        call.arguments = tool.validate(fields)
+        answer = await approve_call(
+            tool.name,
+            tool.needs_approval,
+            fields,
+            call_id=call.call.id,
+            approve=self.approve,
+        )
+        if isinstance(answer, Denied):
+            call.refusal = _error(answer.text(tool.name))
+        elif answer.arguments is not None:
+            call.note = answer.note(fields)
+            fields = dict(answer.arguments)
+            call.arguments = tool.validate(fields)
+        call.touches = Touches.of(fields, reads=tool.reads, writes=tool.writes, alone=tool.alone)
 
     # --- running ----------------------------------------------------------------------------
 
-    async def _run(self, call: _Call, record: AttemptRecord, stops: list[str]) -> None:
+    async def _run(self, call: _Call, record: AttemptRecord) -> None:
         """Answer a closed call, whatever happens in it."""
         id_, name = call.call.id, call.call.name
         if self.emit is not None:
@@ -227,7 +276,7 @@ class Dispatcher:
                 ToolStarted(turn=record.turn, attempt=record.attempt, call_id=id_, name=name)
             )
         started = anyio.current_time()
-        result = await self._count(call, stops)
+        result = self._counted(call, call.refusal or await self._call(call))
         result = replace(result, content=await self._cap(mend_surrogates(result.content)))
         self._results[id_] = result
         if self.emit is not None:
@@ -243,20 +292,13 @@ class Dispatcher:
                 )
             )
 
-    async def _count(self, call: _Call, stops: list[str]) -> ToolResult:
-        """Run a call unless it has failed too often in just this form."""
+    def _counted(self, call: _Call, result: ToolResult) -> ToolResult:
+        """The result, with a hint for a call that failed before; remembers how it ended."""
         name = call.call.name
-        if failed := self._repeats.refuse(name, call.fields):
-            if failed >= STOP_AT:
-                stops.append(f"the model made the same failing call of {name} {failed} times")
-            return ToolResult(
-                content=f"Not run: this very call of {name} has failed {failed - 1} times. "
-                "Change its arguments or take another way; once more ends the run.",
-                is_error=True,
-            )
-        result = call.refusal if call.refusal is not None else await self._call(call)
+        if call.note:
+            result = replace(result, content=f"{result.content}\n{call.note}")
         if result.is_error:
-            if self._repeats.failed(name, call.fields) == HINT_AT:
+            if call.is_counted and self._repeats.failed(name, call.fields) == HINT_AT:
                 result = replace(result, content=result.content + HINT)
         elif call.tool is not None:
             changed = result.changed or call.tool.alone
@@ -270,23 +312,39 @@ class Dispatcher:
         """Run the function. What it raises is its result: the run goes on."""
         name = call.call.name
         assert call.tool is not None
+        if (lingering := self._holds(call.touches)) is not None:
+            call.is_counted = False
+            return _error(
+                f"Not run: an earlier call of {lingering.name} took too long and still runs. It "
+                "may change what this call needs. Do something else first, or end here."
+            )
+        running = Running()
         try:
             if call.draft is not None:
                 # A sibling may have gone on from the same draft meanwhile.
                 await anyio.to_thread.run_sync(self.store.read, call.draft.id)
             self._running.add(call.call.id)
-            result = await call.tool.run(call.arguments, self._context(call.call))
-        except DraftError as error:
-            return _error(str(error))
+            result = await call.tool.run(call.arguments, self._context(call.call), running)
+        except (DraftError, ModelRetry, ToolFailed) as error:
+            return _error(_text_of(error))
         except (Exception, SystemExit) as error:
+            _log.warning("%s raised", name, exc_info=True)
             return _error(f"{name} failed: {type(error).__name__}: {_text_of(error)}")
         except anyio.get_cancelled_exc_class():
             if anyio.get_current_task().has_pending_cancellation():
                 raise
             return _error(f"{name} was cancelled by itself.")
+        finally:
+            if running.goes_on:
+                self._lingering.append(_Lingering(name=name, touches=call.touches, running=running))
         if call.draft is not None and not result.is_error:
             self._cuts.resumed(call.draft, call.touches.writes)
         return result
+
+    def _holds(self, touches: Touches) -> _Lingering | None:
+        """A call that was given up, still runs, and must not meet one that touches this."""
+        self._lingering = [one for one in self._lingering if one.running.goes_on]
+        return next((one for one in self._lingering if touches.conflicts_with(one.touches)), None)
 
     def _context(self, call: ToolCall) -> ToolContext:
         return replace(

@@ -149,6 +149,7 @@ class Run:
             settings = self._checked_settings(conversation)
             self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
             self.dispatcher.allow_unconfined = settings.allow_unconfined
+            self.dispatcher.approve = settings.approve
             turn = await self._turn(number, conversation, settings)
             try:
                 step = await self._take_turn(turn, conversation, settings)

@@ -49,6 +49,8 @@ class Settings:
     tools: tuple[Tool, ...]
     allow_unconfined: frozenset[str]
     """Names of tools that may run although nothing confines them."""
+    approve: Approve | None
+    """Asked before a call runs that needs approval."""
     workspace: Path
     max_output_tokens: int | None
     policy: Policy

@@ -204,7 +204,7 @@ async def test_the_events_of_a_cancelled_run_make_a_conversation_that_goes_on() 
     begun = anyio.Event()
 
     @tool
-    def quick() -> str:
+    async def quick() -> str:
         return "quick"
 
     @tool
