@@ -22,9 +22,12 @@ from agentcore.testing.recording import load_recording
 NARROW = {"COLUMNS": "300", "PATH": "/usr/bin:/bin", "NO_COLOR": "1"}
 
 
-def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_cli(
+    *arguments: str, typed: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "agentcore.cli", *arguments],
+        input=typed,
         capture_output=True,
         text=True,
         env={**NARROW, **environment},
@@ -125,6 +128,28 @@ async def test_run_writes_a_file_through_a_gateway_that_drops(tmp_path: Path) ->
     assert (tmp_path / "plan.md").read_text() == text
     assert "plan.md is written: 400 lines." in ran.stdout
     assert "guidance (sections)" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "told", "written"),
+    [
+        ("y\n", "plan.md: 60 lines on disk now", True),
+        ("n\n" * 2, "Not run: the user denied this call of write_file.", False),
+        ("use notes.md\n" * 2, "denied this call of write_file: use notes.md", False),
+        ("", "denied this call of write_file: nobody is there to answer", False),
+    ],
+    ids=["yes", "no", "instead", "nobody"],
+)
+def test_a_person_may_be_asked_before_a_call(
+    tmp_path: Path, typed: str, told: str, written: bool
+) -> None:
+    with serving("--lines", "60") as (url, _):
+        line = [*command("run", url, tmp_path), "--ask", "write_file", "Write plan.md."]
+        ran = run_cli(*line, typed=typed)
+    assert told in " ".join(ran.stderr.split())
+    assert "content: 60 lines, " in ran.stderr
+    assert (tmp_path / "plan.md").exists() is written
+    assert ran.returncode == (0 if written else 1)
 
 
 def test_a_recorded_run_is_played_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,6 +19,7 @@ from agentcore.run import RunResult
 from agentcore.tools import BUILTIN_TOOLS, Tool
 
 __all__ = [
+    "Ask",
     "BaseUrl",
     "MaxOutputTokens",
     "Model",
@@ -58,6 +60,10 @@ Unconfined: TypeAlias = Annotated[
         "--allow-unconfined", help="Allow a tool by name that nothing confines (execute_code)."
     ),
 ]
+Ask: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TOOL", help="Ask here before each call of a tool; once for each."),
+]
 
 
 def endpoint(model: str, base_url: str) -> Endpoint:
@@ -69,8 +75,8 @@ def endpoint(model: str, base_url: str) -> Endpoint:
     return resolve_model(model, None, base_url=base_url or None)
 
 
-def tools_named(names: list[str] | None) -> list[Tool]:
-    """The tools of `--tool`.
+def tools_named(names: list[str] | None, ask: list[str] | None = None) -> list[Tool]:
+    """The tools of `--tool`; those of `--ask` need a word before each call.
 
     Raises:
         ConfigurationError: There is no tool of this name.
@@ -81,7 +87,11 @@ def tools_named(names: list[str] | None) -> list[Tool]:
             known = ", ".join(BUILTIN_TOOLS)
             raise ConfigurationError(f"--tool {name}: there is no such tool (there are: {known})")
         tools.append(BUILTIN_TOOLS[name])
-    return tools
+    asking = frozenset(ask or ())
+    if unknown := sorted(asking - {tool.name for tool in tools}):
+        has = ", ".join(tool.name for tool in tools)
+        raise ConfigurationError(f"--ask {unknown[0]}: the run has no such tool (it has: {has})")
+    return [replace(one, needs_approval=True) if one.name in asking else one for one in tools]
 
 
 @contextmanager
@@ -100,7 +110,7 @@ def failures_told(console: Console) -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-async def show_run(agent: Agent, prompt: str, console: Console) -> RunResult:
+async def show_run(agent: Agent, prompt: str, display: Display) -> RunResult:
     """Run, and show what happens on the way."""
-    with Display(console) as display:
+    with display:
         return await agent.run(prompt, on_event=display)

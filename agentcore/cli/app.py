@@ -13,6 +13,7 @@ from rich.console import Console
 
 from agentcore.agent import Agent
 from agentcore.cli.agents import (
+    Ask,
     BaseUrl,
     MaxOutputTokens,
     Model,
@@ -26,7 +27,7 @@ from agentcore.cli.agents import (
     tools_named,
 )
 from agentcore.cli.demo import long_text, run_demo
-from agentcore.cli.display import size
+from agentcore.cli.display import Display, size
 from agentcore.cli.drafts import drafts
 from agentcore.cli.explain import explain
 from agentcore.cli.models import models
@@ -89,19 +90,22 @@ def run(
     base_url: BaseUrl = "",
     max_output_tokens: MaxOutputTokens = None,
     allow_unconfined: Unconfined = None,
+    ask: Ask = None,
 ) -> None:
     """Carry a prompt to its end against a real endpoint, and show what happens on the way."""
+    display = Display(_errors)
     with failures_told(_errors):
         at = endpoint(model, base_url)
         agent = Agent(
             at.model,
             adapter=at.adapter,
-            tools=tools_named(tool),
+            tools=tools_named(tool, ask),
             workspace=workspace,
             max_output_tokens=max_output_tokens,
             allow_unconfined=allow_unconfined or (),
+            approve=display.ask,
         )
-        result = anyio.run(show_run, agent, prompt, _errors)
+        result = anyio.run(show_run, agent, prompt, display)
     _console.print(result.text, markup=False, highlight=False)
 
 

@@ -1,9 +1,11 @@
 """A run on the terminal: one line that moves while something streams, one for what happened."""
 
+import json
 import time
 from types import TracebackType
 from typing import Self
 
+from pydantic import JsonValue
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -24,6 +26,7 @@ from agentcore.events import (
     ToolFinished,
     WaitStarted,
 )
+from agentcore.tools.approval import ApprovalRequest
 
 __all__ = ["Display", "size"]
 
@@ -105,6 +108,26 @@ class Display:
             case _:
                 pass
 
+    def ask(self, request: ApprovalRequest) -> bool | str:
+        """Whether a call may run, from the person at the terminal; `approve` of the agent.
+
+        True, False, or what the person says instead.
+        """
+        self._live.stop()
+        try:
+            why = f" ({request.reason})" if request.reason else ""
+            self._say(f"  ? {request.tool}{why}", "bold")
+            for name, value in request.arguments.items():
+                self._say(f"      {name}: {_shown(value)}", "dim")
+            word = self._console.input("    run it? y, n, or say what to do instead: ").strip()
+        except EOFError:
+            return "nobody is there to answer"
+        finally:
+            self._live.start()
+        if word.lower() in ("y", "yes"):
+            return True
+        return False if word.lower() in ("", "n", "no") else word
+
     def _say(self, line: str, style: str) -> None:
         self._console.print(Text(line, style=style))
 
@@ -137,6 +160,20 @@ def _settings(event: AttemptStarted) -> str:
     if not event.streamed:
         parts.append("plain, not streamed")
     return ", ".join(parts)
+
+
+def _shown(value: JsonValue) -> str:
+    """An argument for a person: a long text by its size and its first line."""
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS]
+    first = value.strip().partition("\n")[0]
+    if len(value) <= _SHOWN_CHARACTERS and first == value.strip():
+        return value.strip()
+    lines = value.count("\n") + (not value.endswith("\n"))
+    return f"{lines:,} lines, {size(len(value.encode()))}: {first[:_SHOWN_CHARACTERS]} …"
+
+
+_SHOWN_CHARACTERS = 100
 
 
 def size(count: int) -> str:

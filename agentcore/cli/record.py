@@ -23,7 +23,7 @@ from agentcore.cli.agents import (
     show_run,
     tools_named,
 )
-from agentcore.cli.display import size
+from agentcore.cli.display import Display, size
 from agentcore.endpoint import key_of
 from agentcore.testing.recording import RecordingTransport
 
@@ -65,7 +65,7 @@ def record(
                 allow_unconfined=allow_unconfined or (),
                 transport=recording,
             )
-            result = anyio.run(show_run, agent, prompt, errors)
+            result = anyio.run(show_run, agent, prompt, Display(errors))
         Console().print(result.text, markup=False, highlight=False)
     finally:
         if recording is not None and recording.exchanges:
