@@ -33,7 +33,14 @@ from agentcore.messages import Message, SystemMessage, UserMessage, mend_surroga
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
 from agentcore.run import Learned, Run, RunResult
-from agentcore.settings import History, Limits, Settings, checked_tools, checked_workspace
+from agentcore.settings import (
+    History,
+    Limits,
+    Settings,
+    checked_guidance,
+    checked_tools,
+    checked_workspace,
+)
 from agentcore.tools.approval import Approve
 from agentcore.tools.toolset import ToolSource
 from agentcore.turn import Chance
@@ -98,6 +105,7 @@ class Agent:
         history: History | KeepUnder = HALF_THE_WINDOW,
         allow_unconfined: Iterable[str] = (),
         approve: Approve | None = None,
+        guidance: str | os.PathLike[str] | None = None,
         transport: "httpx2.AsyncBaseTransport | None" = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         roll: Callable[[], float] = random.random,
@@ -126,6 +134,9 @@ class Agent:
             approve: Asked, in call order, before a call of a tool with `needs_approval` runs; sync
                 (in a thread) or async. It answers True, False, a text that says why not, or
                 `Approved(arguments=…)`; when it raises, the call is denied.
+            guidance: A folder of templates, `<name>.md.jinja`: they take the place of the
+                package's texts for the model and the person. None means the package's own;
+                `agentcore guidance` shows them.
             transport: Takes the place of the network, for tests in process.
             sleep: Waits; tests give their own.
             roll: A random number from 0 to 1, for the waits; tests give their own.
@@ -148,6 +159,7 @@ class Agent:
         self.tools = tuple(tools) if isinstance(tools, Iterator) else tools
         self.allow_unconfined = tuple(allow_unconfined)
         self.approve = approve
+        self.guidance = guidance
         self._transport = transport
         self._chance = Chance(sleep=sleep, roll=roll, new_id=_new_id)
         self._learned: Learned = {}
@@ -247,9 +259,10 @@ class Agent:
         self.model = models
 
     def _settings(self) -> Settings:
+        tools = checked_tools(self.tools, self.allow_unconfined, approve=self.approve)
         return Settings(
             endpoints=resolve_models(self.model, self.adapter),
-            tools=checked_tools(self.tools, self.allow_unconfined, approve=self.approve),
+            tools=tools,
             allow_unconfined=frozenset(self.allow_unconfined),
             approve=self.approve,
             workspace=checked_workspace(self.workspace),
@@ -258,6 +271,7 @@ class Agent:
             clocks=self.clocks,
             limits=self.limits,
             history=self.history,
+            templates=checked_guidance(self.guidance, tools),
         )
 
     def _opening(self, prompt: str | None, messages: Sequence[Message]) -> list[Message]:

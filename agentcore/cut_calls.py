@@ -16,11 +16,12 @@ from agentcore.drafts import CutCall, Draft, Unfinished, shown_end
 from agentcore.events import DraftKept, GuidanceGiven, RunEvent
 from agentcore.guidance import (
     CapGuidance,
+    FilteredGuidance,
     Guidance,
     MalformedGuidance,
     SectionsGuidance,
     SilenceGuidance,
-    render,
+    Templates,
     suggest_lines,
 )
 from agentcore.history import has_stand_in
@@ -84,6 +85,7 @@ class CutCalls:
         cause: CutCause,
         record: AttemptRecord,
         code_tool: str,
+        templates: Templates,
     ) -> Guided:
         """Store what arrived of a cut call, and tell the model how to go on.
 
@@ -94,8 +96,9 @@ class CutCalls:
             cause: What cut the call.
             record: The ledger row of the attempt that it came in.
             code_tool: Name of a tool that runs programs; empty when none is on offer.
+            templates: The words.
         """
-        kept = await self.keep_text(cut, tool, context, record)
+        kept, draft_id = await self._keep(cut, tool, context, record)
         kind = _guidance_for(cause, cut)
         level = self._count(cut, tool, kept)
         stop = ""
@@ -109,13 +112,15 @@ class CutCalls:
             on_disk=kept.on_disk,
             level=level,
             next_call=kept.next_call,
+            draft_id=draft_id,
             section_lines=suggest_lines(self._smallest(cut, tool)),
             received_lines=cut.received_lines,
             kept_lines=kept.new_lines,
             output_limit=record.output_limit or 0,
             code_tool=code_tool,
         )
-        text = await self._told(cut, guidance, record)
+        text = templates.render(guidance)
+        await self._tell(cut, guidance.template, text, record)
         result = ToolResult(content=text, is_error=True, changed=kept.new_lines > 0)
         return Guided(result=result, on_disk=kept.on_disk, stop=stop)
 
@@ -123,6 +128,13 @@ class CutCalls:
         self, cut: CutCall, tool: Tool, context: ToolContext, record: AttemptRecord
     ) -> Continuation:
         """Store what arrived of a cut call's large argument, and say how to go on."""
+        kept, _ = await self._keep(cut, tool, context, record)
+        return kept
+
+    async def _keep(
+        self, cut: CutCall, tool: Tool, context: ToolContext, record: AttemptRecord
+    ) -> tuple[Continuation, str]:
+        """How to go on, and the id of the parked draft that holds the text; empty for none."""
         if has_stand_in(cut.text):
             cut = replace(cut, text="")  # the model took a stand-in for its own words
         target = _target(cut, tool)
@@ -134,9 +146,10 @@ class CutCalls:
             kept = said
         elif cut.text:
             kept, draft = await self._park(cut, tool, resumed)
+        draft_id = draft.id if draft is not None else ""
         if kept.new_lines:
-            await self._stored(cut, target, kept, draft.id if draft is not None else "", record)
-        return kept
+            await self._stored(cut, target, kept, draft_id, record)
+        return kept, draft_id
 
     def resumed(self, draft: Draft, targets: Collection[str]) -> None:
         """A whole call went on from a draft: it is done with, and its text is at these targets."""
@@ -279,8 +292,7 @@ class CutCalls:
         self._smallest_cut[key] = lines
         return lines
 
-    async def _told(self, cut: CutCall, guidance: Guidance, record: AttemptRecord) -> str:
-        text = render(guidance)
+    async def _tell(self, cut: CutCall, template: str, text: str, record: AttemptRecord) -> None:
         if self.emit is not None:
             await self.emit(
                 GuidanceGiven(
@@ -288,12 +300,11 @@ class CutCalls:
                     attempt=record.attempt,
                     call_id=cut.call.id,
                     name=cut.call.name,
-                    template=guidance.template,
+                    template=template,
                     dropped_bytes=cut.dropped_bytes,
                     text=text,
                 )
             )
-        return text
 
 
 def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:
@@ -302,6 +313,8 @@ def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:
         return CapGuidance
     if cause is CutCause.MALFORMED:
         return MalformedGuidance
+    if cause is CutCause.FILTERED:
+        return FilteredGuidance
     return SectionsGuidance if cut.received_bytes else SilenceGuidance
 
 
@@ -314,6 +327,8 @@ def reason_of(cause: CutCause, record: AttemptRecord) -> str:
             return f"the connection went silent and was given up after {record.seconds:.0f} s"
         case CutCause.CAPPED:
             return f"it reached the output cap of {record.output_limit} tokens"
+        case CutCause.FILTERED:
+            return "a content filter of the endpoint ended the answer"
         case _:
             return f"the answer ended early, after {record.seconds:.0f} s"
 

@@ -17,6 +17,7 @@ from agentcore.cut_calls import CutCalls, Guided
 from agentcore.draft_store import DraftError, DraftStore
 from agentcore.drafts import CutCall, Draft, Kept, Unfinished
 from agentcore.events import RunEvent, ToolFinished, ToolStarted
+from agentcore.guidance import Templates
 from agentcore.history import has_stand_in
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage, mend_surrogates
@@ -100,6 +101,8 @@ class Dispatcher:
     """Names of tools that may run although nothing confines them."""
     approve: Approve | None = None
     """Asked before a call runs that needs approval; None denies it."""
+    templates: Templates = field(default_factory=Templates)
+    """The words for the model."""
     _cuts: CutCalls = field(init=False)
     _repeats: Repeats = field(default_factory=Repeats)
     _results: dict[str, ToolResult] = field(default_factory=dict)
@@ -207,6 +210,7 @@ class Dispatcher:
                 cause=kept.cause,
                 record=record,
                 code_tool="execute_code" if "execute_code" in self.tools else "",
+                templates=self.templates,
             )
         self._results[cut.call.id] = guided.result
         return guided

@@ -24,7 +24,7 @@ from agentcore.events import (
     TurnFinished,
 )
 from agentcore.families import ModelFamily, family_of
-from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, TextGuidance, render
+from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, TextGuidance
 from agentcore.history import (
     KeepUnder,
     Section,
@@ -150,6 +150,7 @@ class Run:
             self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
             self.dispatcher.allow_unconfined = settings.allow_unconfined
             self.dispatcher.approve = settings.approve
+            self.dispatcher.templates = settings.templates
             turn = await self._turn(number, conversation, settings)
             try:
                 step = await self._take_turn(turn, conversation, settings)
@@ -266,9 +267,12 @@ class Run:
         if self.emit is not None:
             await self.emit(TextKept(turn=record.turn, attempt=record.attempt, kept_bytes=size))
         told = TextGuidance(
-            reason=reason_of(kept.cause, record), kept_bytes=size, last_line=last_words(text)
+            reason=reason_of(kept.cause, record),
+            kept_bytes=size,
+            last_line=last_words(text),
+            level=self._barren_texts + 1,
         )
-        return kept.message, UserMessage(content=render(told))
+        return kept.message, UserMessage(content=self.dispatcher.templates.render(told))
 
     def _text_stop(self) -> str:
         """Why a text answer is not asked to go on once more; empty when it is."""
@@ -451,7 +455,7 @@ class Run:
             tool = partial.calls[-1].name
         if self._given_up:
             reason += f"; before it, without success: {', '.join(self._given_up.values())}"
-        text = render(
+        text = self.dispatcher.templates.render(
             StoppedText(
                 provider=last.provider,
                 base_url=last.base_url,

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from agentcore.clocks import Clocks
 from agentcore.endpoint import Endpoint
 from agentcore.errors import ConfigurationError
+from agentcore.guidance import Templates
+from agentcore.guidance.templates import templates_in
 from agentcore.history import KeepUnder
 from agentcore.messages import Message
 from agentcore.retry import Policy
@@ -16,7 +18,14 @@ from agentcore.tools.approval import Approve
 from agentcore.tools.base import Tool
 from agentcore.tools.toolset import Toolset, ToolSource, flat
 
-__all__ = ["History", "Limits", "Settings", "checked_tools", "checked_workspace"]
+__all__ = [
+    "History",
+    "Limits",
+    "Settings",
+    "checked_guidance",
+    "checked_tools",
+    "checked_workspace",
+]
 
 History: TypeAlias = Callable[[tuple[Message, ...]], Sequence[Message]]
 """Decides which messages the next request carries. Pure."""
@@ -57,6 +66,8 @@ class Settings:
     clocks: Clocks | None
     limits: Limits
     history: "History | KeepUnder"
+    templates: Templates = field(default_factory=Templates)
+    """The words for the model and the person."""
 
     def __post_init__(self) -> None:
         cap = self.max_output_tokens
@@ -93,6 +104,28 @@ def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise ConfigurationError(f"workspace {str(path)!r}: cannot be written to")
     return path.resolve()
+
+
+def checked_guidance(folder: str | os.PathLike[str] | None, tools: Iterable[Tool]) -> Templates:
+    """The templates of a folder, tried out once for as long as it does not change.
+
+    Args:
+        folder: None for the package's own.
+        tools: Those on offer: a template may name them.
+
+    Raises:
+        ConfigurationError: It is no folder, or something in it cannot be used.
+    """
+    if folder is None:
+        return Templates()
+    try:
+        path = Path(folder)
+    except TypeError:
+        raise ConfigurationError(
+            f"guidance={folder!r}: give the path of a folder of templates, or None for the "
+            "package's own"
+        ) from None
+    return templates_in(path, offered=[tool.name for tool in tools])
 
 
 def checked_tools(

@@ -13,20 +13,30 @@ import agentcore
 from agentcore import guidance
 from agentcore.guidance import (
     ADVICE,
+    SITUATIONS,
     CapGuidance,
+    FilteredGuidance,
     Guidance,
     MalformedGuidance,
     SectionsGuidance,
     SilenceGuidance,
+    Situation,
     StoppedText,
+    Templates,
     TextGuidance,
-    render,
     suggest_lines,
 )
 from agentcore.kinds import ErrorKind
 
+render = Templates().render
 TEMPLATES = Path(agentcore.__file__).parent / "templates"
-CUTS: list[type[Guidance]] = [SectionsGuidance, CapGuidance, SilenceGuidance, MalformedGuidance]
+CUTS: list[type[Guidance]] = [
+    SectionsGuidance,
+    CapGuidance,
+    SilenceGuidance,
+    MalformedGuidance,
+    FilteredGuidance,
+]
 
 LEVELS = (1, 2, 3, 4)
 CODE_TOOLS = ("", "execute_code")
@@ -42,6 +52,7 @@ def cut(kind: type[Guidance], **values: Any) -> Guidance:
         "on_disk": ON_DISK[1],
         "level": 1,
         "next_call": NEXT_CALLS[1],
+        "draft_id": "",
         "section_lines": 400,
         "received_lines": 900,
         "kept_lines": 0,
@@ -128,7 +139,7 @@ def test_guidance_for_what_is_kept_reads_as_a_whole() -> None:
 
 def test_the_words_after_a_text_that_was_cut_read_as_a_whole() -> None:
     told = TextGuidance(
-        reason="the connection was lost after 61 s", kept_bytes=4_096, last_line="{{ it }}"
+        reason="the connection was lost after 61 s", kept_bytes=4_096, last_line="{{ it }}", level=1
     )
 
     assert render(told) == (
@@ -176,6 +187,8 @@ def test_without_a_next_call_no_parts_are_advised(kind: type[Guidance]) -> None:
         (CapGuidance, 3, "one more such cut ends the run.", False),
         (SilenceGuidance, 2, "one more ends the run.", False),
         (MalformedGuidance, 3, "one more ends the run.", False),
+        (FilteredGuidance, 2, "one more ends the run.", False),
+        (FilteredGuidance, 3, "It is time number 3 in a row", True),
     ],
 )
 def test_the_cut_that_ends_the_run_says_so(
@@ -195,6 +208,7 @@ def test_each_template_has_one_dataclass_and_each_dataclass_a_template() -> None
         for thing in vars(guidance).values()
         if is_dataclass(thing) and isinstance(thing, type) and hasattr(thing, "template")
     ]
+    assert sorted(named) == sorted(kind.template for kind in SITUATIONS)
 
     files = [file.name.removesuffix(".md.jinja") for file in TEMPLATES.iterdir()]
     assert sorted(named) == sorted(files)
@@ -237,7 +251,7 @@ def test_the_alternative_is_named_once_when_it_is_on_offer(kind: type[Guidance])
     ]
 
 
-@pytest.mark.parametrize("kind", [SectionsGuidance, CapGuidance, SilenceGuidance])
+@pytest.mark.parametrize("kind", CUTS)
 def test_the_text_escalates_with_the_level(kind: type[Guidance]) -> None:
     texts = {render(cut(kind, level=level)) for level in LEVELS}
 
@@ -262,13 +276,13 @@ def test_the_cap_is_told_when_it_is_known(limit: int, told: str) -> None:
 
 
 def test_a_variable_that_is_missing_is_an_error_not_a_gap() -> None:
-    @dataclass(frozen=True)
-    class Lacking:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Lacking(Situation):
         template: ClassVar[str] = "silence"
         tool: str = "write_file"
 
     with pytest.raises(jinja2.UndefinedError):
-        render(Lacking())  # type: ignore[arg-type]
+        render(Lacking())
 
 
 def test_every_kind_of_stop_has_its_advice() -> None:

@@ -1,0 +1,61 @@
+"""What the model is told when something cannot work, and the person when a run stops.
+
+Each situation is a frozen dataclass of variables (`situations`) and a template of the same name in
+`agentcore/templates/`. `Templates` renders them; a folder of the user's own may replace some.
+Values reach the text as they are; nothing in them is ever evaluated.
+"""
+
+from agentcore.guidance.advice import ADVICE, UNREACHABLE
+from agentcore.guidance.situations import (
+    SITUATIONS,
+    ArgumentsGuidance,
+    CancelledGuidance,
+    CapGuidance,
+    CutGuidance,
+    DeniedGuidance,
+    FilteredGuidance,
+    Guidance,
+    LeftOutGuidance,
+    MalformedGuidance,
+    RaisedGuidance,
+    RepeatedGuidance,
+    SectionsGuidance,
+    SilenceGuidance,
+    Situation,
+    StandInGuidance,
+    StillRunningGuidance,
+    StoppedText,
+    TextGuidance,
+    TimedOutGuidance,
+    UnknownToolGuidance,
+    suggest_lines,
+)
+from agentcore.guidance.templates import Templates
+
+__all__ = [
+    "ADVICE",
+    "SITUATIONS",
+    "UNREACHABLE",
+    "ArgumentsGuidance",
+    "CancelledGuidance",
+    "CapGuidance",
+    "CutGuidance",
+    "DeniedGuidance",
+    "FilteredGuidance",
+    "Guidance",
+    "LeftOutGuidance",
+    "MalformedGuidance",
+    "RaisedGuidance",
+    "RepeatedGuidance",
+    "SectionsGuidance",
+    "SilenceGuidance",
+    "Situation",
+    "StandInGuidance",
+    "StillRunningGuidance",
+    "StoppedText",
+    "Templates",
+    "TextGuidance",
+    "TimedOutGuidance",
+    "UnknownToolGuidance",
+    "suggest_lines",
+]
