@@ -4,9 +4,11 @@ Closed calls are validated and run together, in call order where they touch the 
 that was cut is never run: it is answered with guidance, rendered from what is known of the cut.
 """
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, Final
 
 import anyio
@@ -17,7 +19,20 @@ from agentcore.cut_calls import CutCalls, Guided
 from agentcore.draft_store import DraftError, DraftStore
 from agentcore.drafts import CutCall, Draft, Kept, Unfinished
 from agentcore.events import RunEvent, ToolFinished, ToolStarted
-from agentcore.guidance import Templates
+from agentcore.guidance import (
+    ArgumentsGuidance,
+    CancelledGuidance,
+    DeniedGuidance,
+    LeftOutGuidance,
+    RaisedGuidance,
+    RepeatedGuidance,
+    Situation,
+    StandInGuidance,
+    StillRunningGuidance,
+    Templates,
+    TimedOutGuidance,
+    UnknownToolGuidance,
+)
 from agentcore.history import has_stand_in
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage, mend_surrogates
@@ -39,7 +54,11 @@ from agentcore.tools.base import (
 
 __all__ = ["Dispatched", "Dispatcher"]
 
-HINT: Final = "\nThe same call failed before with the same arguments: change them."
+HINT_BYTES: Final = 80
+"""Of an error's room: a hint below it may take so many."""
+MAX_NAMED_TOOLS: Final = 30
+"""How many tools a model is told of that called one which is not there."""
+MAX_NAME_CHARACTERS: Final = 64
 
 _log = logging.getLogger("agentcore")
 
@@ -175,12 +194,8 @@ class Dispatcher:
         return tuple(messages)
 
     def _cancelled(self, call: ToolCall) -> ToolResult:
-        if call.id in self._running:
-            return _error(
-                f"The run was cancelled while {call.name} ran. It may have taken effect, whole or "
-                "in part: look before you call it again."
-            )
-        return _error(f"The run was cancelled before {call.name} ran. Nothing of it took effect.")
+        began = call.id in self._running
+        return self._told(CancelledGuidance(tool=call.name, began=began, by_itself=False))
 
     @property
     def unfinished(self) -> tuple[Unfinished, ...]:
@@ -226,23 +241,18 @@ class Dispatcher:
             if failed >= STOP_AT:
                 stops.append(f"the model made the same failing call of {call.name} {failed} times")
             prepared.is_counted = False
-            prepared.refusal = _error(
-                f"Not run: this very call of {call.name} has failed {failed - 1} times. "
-                "Change its arguments or take another way; once more ends the run."
-            )
+            prepared.refusal = self._told(RepeatedGuidance(tool=call.name, level=failed))
         elif prepared.tool is None:
             prepared.refusal = self._no_such_tool(call)
         elif has_stand_in(str(fields.get(prepared.tool.draft, ""))):
-            prepared.refusal = _error(
-                f"{prepared.tool.draft} has a line that says [left out: …]. Such a line stands in "
-                "this conversation for text that is on disk already; it is no text. Nothing was "
-                "written: send the text itself, or only the lines that follow."
-            )
+            stand_in = StandInGuidance(tool=call.name, argument=prepared.tool.draft)
+            prepared.refusal = self._told(stand_in)
         else:
             try:
                 await self._admit(prepared, prepared.tool, fields)
             except (InvalidArguments, DraftError) as error:
-                prepared.refusal = _error(str(error))
+                problems = ArgumentsGuidance(tool=call.name, problems=str(error))
+                prepared.refusal = self._told(problems)
         return prepared
 
     async def _admit(self, call: _Call, tool: Tool, fields: JsonObject) -> None:
@@ -263,7 +273,7 @@ class Dispatcher:
             approve=self.approve,
         )
         if isinstance(answer, Denied):
-            call.refusal = _error(answer.text(tool.name))
+            call.refusal = self._told(DeniedGuidance(tool=tool.name, reason=answer.reason))
         elif answer.arguments is not None:
             call.note = answer.note(fields)
             fields = dict(answer.arguments)
@@ -303,7 +313,7 @@ class Dispatcher:
             result = replace(result, content=f"{result.content}\n{call.note}")
         if result.is_error:
             if call.is_counted and self._repeats.failed(name, call.fields) == HINT_AT:
-                result = replace(result, content=result.content + HINT)
+                result = self._hinted(result, name)
         elif call.tool is not None:
             changed = result.changed or call.tool.alone
             self._repeats.succeeded(name, call.fields, changed=changed)
@@ -318,9 +328,12 @@ class Dispatcher:
         assert call.tool is not None
         if (lingering := self._holds(call.touches)) is not None:
             call.is_counted = False
-            return _error(
-                f"Not run: an earlier call of {lingering.name} took too long and still runs. It "
-                "may change what this call needs. Do something else first, or end here."
+            return self._told(
+                StillRunningGuidance(
+                    tool=name,
+                    holder=lingering.name,
+                    target=_shared(call.touches, lingering.touches),
+                )
             )
         running = Running()
         try:
@@ -329,15 +342,25 @@ class Dispatcher:
                 await anyio.to_thread.run_sync(self.store.read, call.draft.id)
             self._running.add(call.call.id)
             result = await call.tool.run(call.arguments, self._context(call.call), running)
+            if running.timed_out_after is not None:
+                result = self._told(
+                    TimedOutGuidance(
+                        tool=name,
+                        seconds=running.timed_out_after,
+                        still_running=running.goes_on,
+                    )
+                )
         except (DraftError, ModelRetry, ToolFailed) as error:
             return _error(_text_of(error))
         except (Exception, SystemExit) as error:
             _log.warning("%s raised", name, exc_info=True)
-            return _error(f"{name} failed: {type(error).__name__}: {_text_of(error)}")
+            return self._told(
+                RaisedGuidance(tool=name, error=type(error).__name__, message=_text_of(error))
+            )
         except anyio.get_cancelled_exc_class():
             if anyio.get_current_task().has_pending_cancellation():
                 raise
-            return _error(f"{name} was cancelled by itself.")
+            return self._told(CancelledGuidance(tool=name, began=True, by_itself=True))
         finally:
             if running.goes_on:
                 self._lingering.append(_Lingering(name=name, touches=call.touches, running=running))
@@ -359,23 +382,47 @@ class Dispatcher:
         )
 
     def _no_such_tool(self, call: ToolCall) -> ToolResult:
-        known = ", ".join(self.tools) or "none"
-        return _error(f"There is no tool {call.name!r}. The tools are: {known}.")
+        near = get_close_matches(call.name, self.tools, n=1, cutoff=0.7)
+        # The nearest is among them in any case: a server of tools may offer hundreds.
+        shown = {*near, *list(self.tools)[: MAX_NAMED_TOOLS - len(near)]}
+        return self._told(
+            UnknownToolGuidance(
+                called=repr(call.name[:MAX_NAME_CHARACTERS]),
+                near=near[0] if near else "",
+                known=", ".join(name for name in self.tools if name in shown),
+                more=len(self.tools) - len(shown),
+            )
+        )
+
+    def _told(self, situation: Situation) -> ToolResult:
+        """The result of a call that went wrong, in words."""
+        return _error(self.templates.render(situation))
+
+    def _hinted(self, result: ToolResult, name: str) -> ToolResult:
+        hint = self.templates.render(RepeatedGuidance(tool=name, level=HINT_AT))
+        content = result.content
+        if len(content.encode(errors="replace")) <= MAX_ERROR_BYTES:
+            content = clip(content, MAX_ERROR_BYTES - len(hint.encode()) - 1)
+        return replace(result, content=f"{content}\n{hint}")
 
     async def _cap(self, text: str) -> str:
         """A result as the model reads it: a long one without its middle, and whole in a file."""
         shortened = shorten(text)
         if shortened is None:
             return text
+        path = ""
         try:
             path = await anyio.to_thread.run_sync(self.results.store, text)
         except OSError:
             _log.warning("a long result could not be stored", exc_info=True)
-            return shortened.told("")
-        place = f"; all {shortened.lines} lines are in {path}"
-        if "read_file" in self.tools:
-            place += f': read_file with path="{path}", start_line={shortened.next_line}'
-        return shortened.told(place)
+        note = LeftOutGuidance(
+            left_out_bytes=shortened.left_out_bytes,
+            lines=shortened.lines,
+            next_line=shortened.next_line,
+            path=path,
+            read_tool="read_file" if "read_file" in self.tools else "",
+        )
+        return shortened.told(self.templates.render(note))
 
 
 def _text_of(error: BaseException) -> str:
@@ -386,4 +433,15 @@ def _text_of(error: BaseException) -> str:
 
 
 def _error(text: str) -> ToolResult:
-    return ToolResult(content=clip(text, MAX_ERROR_BYTES - len(HINT)), is_error=True)
+    return ToolResult(content=clip(text, MAX_ERROR_BYTES - HINT_BYTES), is_error=True)
+
+
+def _shared(one: Touches, other: Touches) -> str:
+    """A name that both touch, quoted; empty where one of them may touch anything."""
+    if one.alone or other.alone:
+        return ""
+    written = {name: Touches(writes=frozenset({name})) for name in sorted(one.writes)}
+    read = {name: Touches(reads=frozenset({name})) for name in sorted(one.reads)}
+    shared = (name for name, each in (written | read).items() if each.conflicts_with(other))
+    name = next(shared, "")
+    return json.dumps(name, ensure_ascii=False) if name else ""

@@ -27,13 +27,12 @@ class Shortened:
     next_line: int
     """The line, from 1, that the left out part begins in."""
 
-    def told(self, place: str) -> str:
-        """The text with a note in the middle; `place` says where the whole is, empty for nowhere.
+    def told(self, note: str) -> str:
+        """The text with a note in the middle, at most so long that all has its room.
 
         A line break stands on each side of the note.
         """
-        note = f"[… {self.left_out_bytes} bytes left out{place} …]"
-        return f"{self.head}\n{note}\n{self.tail}"
+        return f"{self.head}\n{clip(note, NOTE_BYTES - 2)}\n{self.tail}"
 
 
 def shorten(text: str) -> Shortened | None:

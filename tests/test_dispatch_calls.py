@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from agentcore import ModelRetry, ToolFailed
-from agentcore.dispatch import HINT, Dispatcher
+from agentcore.dispatch import Dispatcher
 from agentcore.draft_store import DraftStore
+from agentcore.guidance import RepeatedGuidance, Templates
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage
 from agentcore.result_store import ResultStore
 from agentcore.testing.strategies import json_values
 from agentcore.tools import Tool, ToolContext, ToolResult, tool
 from agentcore.tools.approval import Answer, ApprovalRequest, Approve, Approved, Denied
+
+HINT = "\n" + Templates().render(RepeatedGuidance(tool="look", level=2))
 
 RECORD = AttemptRecord(
     turn=1, attempt=1, provider="local", model="m", outcome="complete", decision="accept", seconds=1

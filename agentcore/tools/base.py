@@ -263,6 +263,7 @@ class Tool:
             raise running.error
         if running.value and not isinstance(running.value[0], Awaitable):
             return _as_result(running.value[0])
+        running.timed_out_after = self.timeout
         return ToolResult(content=self._timed_out(running), is_error=True)
 
     async def _called(self, keywords: Mapping[str, Any], running: Running) -> object:

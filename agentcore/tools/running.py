@@ -37,7 +37,16 @@ class Running:
     Make one for each call and give it to `Tool.run`; ask it once that has returned or raised.
     """
 
-    __slots__ = ("_ended", "_lock", "_started", "cancelled", "error", "grace_seconds", "value")
+    __slots__ = (
+        "_ended",
+        "_lock",
+        "_started",
+        "cancelled",
+        "error",
+        "grace_seconds",
+        "timed_out_after",
+        "value",
+    )
 
     def __init__(self, *, grace_seconds: float = CANCEL_GRACE_SECONDS) -> None:
         self.grace_seconds = grace_seconds
@@ -48,6 +57,8 @@ class Running:
         """What the function gave, alone in a tuple: trio takes no bare coroutine from a thread."""
         self.error: BaseException | None = None
         """What it raised."""
+        self.timed_out_after: float | None = None
+        """Seconds after which the call was given up; None when it was not."""
         self._lock = threading.Lock()
         self._started = False
         self._ended = threading.Event()
