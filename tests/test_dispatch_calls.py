@@ -218,7 +218,7 @@ async def test_any_other_exception_is_named_and_has_its_traceback_in_the_log(
 async def test_what_could_not_be_stopped_is_not_met_again() -> None:
     may_end, ended = threading.Event(), threading.Event()
 
-    @tool(writes="path", timeout=0.01)
+    @tool(writes="path", timeout=0.3)
     def churn(path: str) -> str:
         may_end.wait(30)
         ended.set()
