@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import docstring_parser
 from docstring_parser.common import (
+    Docstring,
     DocstringDeprecated,
     DocstringExample,
     DocstringMeta,
@@ -16,8 +17,20 @@ from docstring_parser.common import (
     DocstringRaises,
     DocstringReturns,
 )
+from docstring_parser.google import DEFAULT_SECTIONS, GoogleParser, Section, SectionType
 
 __all__ = ["Described", "read_docstring"]
+
+# Those that the parser does not know would be taken for the end of the section before them.
+_GOOGLE = GoogleParser(
+    [
+        *DEFAULT_SECTIONS,
+        *(
+            Section(title, title.lower(), SectionType.SINGULAR)
+            for title in ("Note", "Notes", "Warning", "Warnings", "Caution", "Tip", "See Also")
+        ),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +46,7 @@ def read_docstring(text: str | None) -> Described:
     """Read a docstring; one without sections, or that cannot be read, stands as it is."""
     plain = inspect.cleandoc(text or "")
     try:
-        parsed = docstring_parser.parse(plain)
+        parsed = _parsed(plain)
     except docstring_parser.ParseError:
         return Described(description=plain)
     parameters = {
@@ -53,6 +66,13 @@ def read_docstring(text: str | None) -> Described:
     )
 
 
+def _parsed(text: str) -> Docstring:
+    parsed = docstring_parser.parse(text)
+    if parsed.style is docstring_parser.DocstringStyle.GOOGLE:
+        return _GOOGLE.parse(text)
+    return parsed
+
+
 def _paragraph(meta: DocstringMeta) -> str:
     """A section of the description; empty for what stands elsewhere or nowhere."""
     match meta:
@@ -61,8 +81,8 @@ def _paragraph(meta: DocstringMeta) -> str:
         case DocstringReturns():
             title = "Yields" if meta.is_generator else "Returns"
         case DocstringExample():
-            code = (meta.snippet or "").strip()
-            return f"Example:\n{code}\n{meta.description or ''}".strip()
+            parts = (meta.snippet or "", meta.description or "")
+            return "\n".join(["Example:", *(part.strip() for part in parts if part.strip())])
         case DocstringDeprecated():
             title = "Deprecated"
         case _:

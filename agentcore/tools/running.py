@@ -118,25 +118,25 @@ async def run_in_thread(function: Callable[[], object], name: str, running: Runn
                 _say_ended(name, time.monotonic() - started, running.error)
 
     abandoned: list[bool] = []
-    async with _slot():
-        try:
-            # A limiter of its own: on trio an abandoned thread keeps its place until it ends.
+    try:
+        # A limiter of its own: on trio an abandoned thread keeps its place until it ends.
+        async with _slot():
             await anyio.to_thread.run_sync(
                 work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
             )
-        except anyio.get_cancelled_exc_class():
-            running.cancel()
-            with anyio.move_on_after(running.grace_seconds, shield=True):
-                await running.wait_ended()
-            if running.goes_on:
-                abandoned.append(True)
-                _log.warning(
-                    "%s was cancelled and has not ended after %g s: its thread goes on, and may "
-                    "still take effect; ask context.check_cancelled() in long loops",
-                    name,
-                    running.grace_seconds,
-                )
-            raise
+    except anyio.get_cancelled_exc_class():
+        running.cancel()
+        with anyio.move_on_after(running.grace_seconds, shield=True):
+            await running.wait_ended()
+        if running.goes_on:
+            abandoned.append(True)
+            _log.warning(
+                "%s was cancelled and has not ended after %g s: its thread goes on, and may "
+                "still take effect; ask context.check_cancelled() in long loops",
+                name,
+                running.grace_seconds,
+            )
+        raise
     if running.error is not None:
         raise running.error
 

@@ -234,7 +234,8 @@ def _choice(values: list[JsonValue], node: _Node) -> None:
         if not own:
             continue
         branch: JsonObject = {"type": kind}
-        said = f"One of: {', '.join(map(_shown, own))}." if len(own) > 1 else f"{_shown(own[0])}."
+        shown = ", ".join(map(_shown, own))
+        said = f"One of: {shown}." if len(own) > 1 else f"Always {shown}."
         if kind == "array":
             branch["items"] = dict(_ANY)
         branches.append(_described(branch, [] if kind == "null" else [said], None))
@@ -259,9 +260,14 @@ def _union(choices: Iterator[JsonObject], node: _Node) -> None:
         for branch in flat:
             if isinstance(branch, dict) and branch not in branches:
                 branches.append(branch)
-    # A Decimal is a number, or a text of a pattern that says less than its name.
-    if any(branch.get("type") == "number" for branch in branches):
-        branches = [branch for branch in branches if not _is_number_as_text(branch)]
+    # A branch of a bare type takes what others of it take, which only add words; but the values of
+    # an enum are worth telling.
+    bare = [branch["type"] for branch in branches if set(branch) == {"type"}]
+    branches = [
+        branch
+        for branch in branches
+        if set(branch) == {"type"} or "enum" in branch or branch.get("type") not in bare
+    ]
     if not branches:
         raise SchemaError("it allows no value at all")
     if len(branches) > 1:
@@ -273,14 +279,9 @@ def _union(choices: Iterator[JsonObject], node: _Node) -> None:
     node.kept.update(only)
 
 
-def _is_number_as_text(branch: JsonObject) -> bool:
-    said = branch.get("description")
-    return branch.get("type") == "string" and isinstance(said, str) and r"\d*\.?\d*" in said
-
-
 def _string(schema: JsonObject, node: _Node) -> None:
     node.kept["type"] = "string"
-    _lengths(schema, "minLength", "maxLength", "characters", node)
+    _lengths(schema, "minLength", "maxLength", "character", node)
     if isinstance(pattern := schema.get("pattern"), str):
         node.notes.append(f"Matches the regular expression {_clipped(pattern)}")
     form = schema.get("format")
@@ -332,7 +333,7 @@ def _array(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Node
             node.notes.append(f"In this order: {', '.join(map(_in_a_word, items))}.")
     else:
         node.kept["items"] = _portable(schema.get("items", True), walk, inside)
-    _lengths(schema, "minItems", "maxItems", "items", node)
+    _lengths(schema, "minItems", "maxItems", "item", node)
     if schema.get("uniqueItems") is True:
         node.notes.append("No item twice.")
 
@@ -355,7 +356,7 @@ def _lengths(schema: JsonObject, least: str, most: str, unit: str, node: _Node) 
         if bound <= MAX_LENGTH:
             node.kept[name] = bound
         else:
-            node.notes.append(f"{words} {bound:,} {unit}.")
+            node.notes.append(f"{words} {_counted(bound, unit)}.")
 
 
 def _object(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Node) -> None:
@@ -386,7 +387,7 @@ def _object(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Nod
             node.notes.append(f"Of a key: {said}")
     for name, words in (("minProperties", "At least"), ("maxProperties", "At most")):
         if isinstance(bound := schema.get(name), int) and not isinstance(bound, bool):
-            node.notes.append(f"{words} {bound:,} keys.")
+            node.notes.append(f"{words} {_counted(bound, 'key')}.")
 
 
 # --- words ----------------------------------------------------------------------------------
@@ -406,6 +407,10 @@ def _described(schema: JsonObject, notes: list[str], said: JsonValue) -> JsonObj
 
 def _shown(value: JsonValue) -> str:
     return _clipped(json.dumps(value, ensure_ascii=False))
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
 def _clipped(text: str) -> str:
@@ -438,15 +443,16 @@ def _strict(schema: JsonValue, place: str) -> JsonObject:
             kept[name] = [_strict(choice, place) for choice in value]
         elif name == "items":
             kept[name] = _strict(value, f"{place}[]")
-        elif name in _BOUNDS:
-            notes.append(_BOUNDS[name].format(_shown(value)))
+        elif name in _BOUNDS and isinstance(value, (int, float)):
+            words, unit = _BOUNDS[name]
+            notes.append(f"{words} {_counted(int(value), unit) if unit else _shown(value)}.")
     if schema.get("type") == "object":
         properties = schema.get("properties")
         if not isinstance(properties, dict):
             raise SchemaError(
-                f"{place.removeprefix('.') or 'it'} is an object whose keys are not known, which "
-                "strict mode cannot take; give it a type with fields, make it a list of pairs, or "
-                "leave strict out"
+                f"the keys of {place.removeprefix('.')} are not known (it is a dict, may be "
+                "anything, or holds its own type), and a strict schema names them all; give it a "
+                "type with fields, make it a list of such, or leave strict out"
             )
         kept["properties"] = {
             name: _strict_property(schema, name, value, f"{place}.{name}")
@@ -457,14 +463,14 @@ def _strict(schema: JsonValue, place: str) -> JsonObject:
     return _described(kept, notes, schema.get("description"))
 
 
-_BOUNDS: Final[Mapping[str, str]] = MappingProxyType(
+_BOUNDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "minimum": "At least {}.",
-        "maximum": "At most {}.",
-        "minLength": "At least {} characters.",
-        "maxLength": "At most {} characters.",
-        "minItems": "At least {} items.",
-        "maxItems": "At most {} items.",
+        "minimum": ("At least", ""),
+        "maximum": ("At most", ""),
+        "minLength": ("At least", "character"),
+        "maxLength": ("At most", "character"),
+        "minItems": ("At least", "item"),
+        "maxItems": ("At most", "item"),
     }
 )
 
