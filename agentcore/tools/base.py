@@ -20,12 +20,13 @@ from typing_extensions import override
 from agentcore.errors import ConfigurationError
 from agentcore.messages import JsonObject, ToolSpec
 from agentcore.tools.approval import NeedsApproval
-from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult
+from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult, result_of
 from agentcore.tools.failures import CallCancelled, InvalidArguments, ModelRetry, ToolFailed
 from agentcore.tools.mismatch import MAX_ERROR_CHARACTERS, MAX_SHOWN_CHARACTERS, explain
 from agentcore.tools.running import Running, run_in_thread
-from agentcore.tools.schema import SchemaError, as_given, strict_schema
+from agentcore.tools.schema import SchemaError
 from agentcore.tools.signature import ToolFunction, is_async, read_signature
+from agentcore.tools.strict import as_given, strict_schema
 
 __all__ = [
     "MAX_ERROR_CHARACTERS",
@@ -257,12 +258,12 @@ class Tool:
         if self.context_parameter:
             keywords[self.context_parameter] = replace(context, cancelled=running.cancelled)
         with anyio.move_on_after(None if self.timeout == math.inf else self.timeout):
-            return _as_result(await self._called(keywords, running))
+            return result_of(await self._called(keywords, running))
         # The function may have ended while it was waited for: that is what happened.
         if running.error is not None and not isinstance(running.error, CallCancelled):
             raise running.error
         if running.value and not isinstance(running.value[0], Awaitable):
-            return _as_result(running.value[0])
+            return result_of(running.value[0])
         running.timed_out_after = self.timeout
         return ToolResult(content=self._timed_out(running), is_error=True)
 
@@ -404,22 +405,3 @@ def _with_resume(parameters: JsonObject, draft: str) -> JsonObject:
     own = {name: schema for name, schema in properties.items() if name != draft}
     added = {name: schema for name, schema in _RESUME_SCHEMA.items() if name not in own}
     return {**parameters, "properties": {**own, **added, draft: properties[draft]}}
-
-
-def _as_result(value: object) -> ToolResult:
-    if not isinstance(value, ToolResult):
-        return ToolResult(content=_as_text(value))
-    if isinstance(value.content, str):
-        return value
-    return replace(value, content=_as_text(value.content))
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return "done"
-    if isinstance(value, str):
-        return value
-    try:
-        return to_json(value).decode()
-    except ValueError:
-        return str(value)

@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from agentcore.tools.failures import CallCancelled
 
-__all__ = ["Continuation", "CutDraft", "ToolContext", "ToolResult"]
+__all__ = ["Continuation", "CutDraft", "ToolContext", "ToolResult", "result_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +84,23 @@ class Continuation:
     """The arguments of the next call, but for the large one, ready to copy; empty when unknown."""
     new_lines: int = 0
     """Whole lines of the cut text that were stored and were not there before."""
+
+
+def result_of(value: object) -> ToolResult:
+    """What a function gave, as text: a `str` as it is, None as "done", anything else as JSON."""
+    if not isinstance(value, ToolResult):
+        return ToolResult(content=_as_text(value))
+    if isinstance(value.content, str):
+        return value
+    return replace(value, content=_as_text(value.content))
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return "done"
+    if isinstance(value, str):
+        return value
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        return str(value)

@@ -17,7 +17,6 @@ pydantic validates what comes, so nothing is lost when a rule leaves the schema:
 description instead, where the model reads it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -26,8 +25,9 @@ from typing import Final
 from pydantic import JsonValue
 
 from agentcore.messages import JsonObject
+from agentcore.tools.words import clipped, counted, described, shown
 
-__all__ = ["KEYWORDS", "SchemaError", "accepts_null", "as_given", "portable", "strict_schema"]
+__all__ = ["KEYWORDS", "SchemaError", "accepts_null", "portable"]
 
 KEYWORDS: Final = frozenset(
     {
@@ -54,8 +54,6 @@ MAX_LENGTH: Final = 2_000
 """Of a text or a list, as a bound in the schema; llama.cpp writes it out in its grammar."""
 MAX_PARTS: Final = 2_000
 """Nodes of a schema once its types are written out where they are used."""
-MAX_SHOWN: Final = 200
-"""Characters of a value that a description repeats."""
 
 _NULL: Final[JsonObject] = {"type": "null"}
 _SCALARS: Final[list[JsonValue]] = [
@@ -138,14 +136,14 @@ def _portable(schema: JsonValue, walk: _Walk, inside: tuple[str, ...]) -> JsonOb
         return dict(_ANY)
     schema, inside, again = _resolved(schema, walk, inside)
     if again:
-        return _described({"type": "object"}, [again], schema.get("description"))
+        return described({"type": "object"}, [again], schema.get("description"))
     node = _Node()
     _shape(schema, walk, inside, node)
     if "default" in schema and (schema["default"] is not None or accepts_null(node.kept)):
         node.kept["default"] = schema["default"]
     if isinstance(examples := schema.get("examples"), list) and examples:
-        node.notes.append(f"For example: {', '.join(map(_shown, examples[:3]))}.")
-    return _described(node.kept, node.notes, schema.get("description"))
+        node.notes.append(f"For example: {', '.join(map(shown, examples[:3]))}.")
+    return described(node.kept, node.notes, schema.get("description"))
 
 
 def _resolved(
@@ -234,11 +232,11 @@ def _choice(values: list[JsonValue], node: _Node) -> None:
         if not own:
             continue
         branch: JsonObject = {"type": kind}
-        shown = ", ".join(map(_shown, own))
-        said = f"One of: {shown}." if len(own) > 1 else f"Always {shown}."
+        listed = ", ".join(map(shown, own))
+        said = f"One of: {listed}." if len(own) > 1 else f"Always {listed}."
         if kind == "array":
             branch["items"] = dict(_ANY)
-        branches.append(_described(branch, [] if kind == "null" else [said], None))
+        branches.append(described(branch, [] if kind == "null" else [said], None))
     _union(iter(branches), node)
 
 
@@ -283,7 +281,7 @@ def _string(schema: JsonObject, node: _Node) -> None:
     node.kept["type"] = "string"
     _lengths(schema, "minLength", "maxLength", "character", node)
     if isinstance(pattern := schema.get("pattern"), str):
-        node.notes.append(f"Matches the regular expression {_clipped(pattern)}")
+        node.notes.append(f"Matches the regular expression {clipped(pattern)}")
     form = schema.get("format")
     if form == "date-time":
         node.kept["format"] = form
@@ -301,15 +299,15 @@ def _number(schema: JsonObject, kind: str, node: _Node) -> None:
         if _is_bound(bound):
             node.kept[name] = bound
         elif bound is not None:
-            node.notes.append(f"{'At least' if step > 0 else 'At most'} {_shown(bound)}.")
+            node.notes.append(f"{'At least' if step > 0 else 'At most'} {shown(bound)}.")
         if beyond is None:
             continue
         if kind == "integer" and bound is None and _is_bound(beyond) and isinstance(beyond, int):
             node.kept[name] = beyond + step
         else:
-            node.notes.append(f"{words} {_shown(beyond)}.")
+            node.notes.append(f"{words} {shown(beyond)}.")
     if (factor := schema.get("multipleOf")) is not None:
-        node.notes.append(f"A multiple of {_shown(factor)}.")
+        node.notes.append(f"A multiple of {shown(factor)}.")
 
 
 def _is_bound(value: JsonValue) -> bool:
@@ -328,7 +326,7 @@ def _array(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Node
             items.append(_portable(more, walk, inside))
         joined = _Node()
         _union(iter(items), joined)
-        node.kept["items"] = _described(joined.kept, joined.notes, None)
+        node.kept["items"] = described(joined.kept, joined.notes, None)
         if "anyOf" in joined.kept:
             node.notes.append(f"In this order: {', '.join(map(_in_a_word, items))}.")
     else:
@@ -341,7 +339,7 @@ def _array(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Node
 def _in_a_word(item: JsonObject) -> str:
     kind, values = item.get("type"), item.get("enum")
     if isinstance(values, list):
-        return " or ".join(map(_shown, values))
+        return " or ".join(map(shown, values))
     choices = item.get("anyOf")
     if isinstance(choices, list):
         return " or ".join(_in_a_word(choice) for choice in choices if isinstance(choice, dict))
@@ -356,7 +354,7 @@ def _lengths(schema: JsonObject, least: str, most: str, unit: str, node: _Node) 
         if bound <= MAX_LENGTH:
             node.kept[name] = bound
         else:
-            node.notes.append(f"{words} {_counted(bound, unit)}.")
+            node.notes.append(f"{words} {counted(bound, unit)}.")
 
 
 def _object(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Node) -> None:
@@ -372,7 +370,7 @@ def _object(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Nod
     patterns = schema.get("patternProperties")
     if isinstance(patterns, dict) and len(patterns) == 1:
         pattern, further = next(iter(patterns.items()))
-        node.notes.append(f"Keys match the regular expression {_clipped(pattern)}")
+        node.notes.append(f"Keys match the regular expression {clipped(pattern)}")
     if further is False:
         node.kept["additionalProperties"] = False
     elif isinstance(further, dict) and not properties:
@@ -382,118 +380,12 @@ def _object(schema: JsonObject, walk: _Walk, inside: tuple[str, ...], node: _Nod
     if isinstance(keys := schema.get("propertyNames"), dict):
         names = _portable(keys, walk, inside)
         if isinstance(values := names.get("enum"), list):
-            node.notes.append(f"Keys are among: {', '.join(map(_shown, values))}.")
+            node.notes.append(f"Keys are among: {', '.join(map(shown, values))}.")
         elif isinstance(said := names.get("description"), str):
             node.notes.append(f"Of a key: {said}")
     for name, words in (("minProperties", "At least"), ("maxProperties", "At most")):
         if isinstance(bound := schema.get(name), int) and not isinstance(bound, bool):
-            node.notes.append(f"{words} {_counted(bound, 'key')}.")
-
-
-# --- words ----------------------------------------------------------------------------------
-
-
-def _described(schema: JsonObject, notes: list[str], said: JsonValue) -> JsonObject:
-    """With a description of what was said, then of the notes that it lacks."""
-    text = said.strip() if isinstance(said, str) else ""
-    for note in notes:
-        if note in text:
-            continue
-        end = "" if not text or text.endswith((".", "!", "?", ":", ";")) else "."
-        text = f"{text}{end} {note}".strip()
-    rest = {name: value for name, value in schema.items() if name != "description"}
-    return {**rest, "description": text} if text else rest
-
-
-def _shown(value: JsonValue) -> str:
-    return _clipped(json.dumps(value, ensure_ascii=False))
-
-
-def _counted(number: int, unit: str) -> str:
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-
-
-# --- strict ---------------------------------------------------------------------------------
-
-
-def strict_schema(schema: JsonObject) -> JsonObject:
-    """A portable schema as strict modes want it: every property required, every object closed.
-
-    What may be left out may be null instead (`as_given` takes those nulls back), and bounds are
-    told in words: OpenAI knows no lengths there, Anthropic no bounds.
-
-    Raises:
-        SchemaError: Something in it cannot be closed.
-    """
-    return _strict(schema, "")
-
-
-def _strict(schema: JsonValue, place: str) -> JsonObject:
-    assert isinstance(schema, dict)
-    kept: JsonObject = {}
-    notes: list[str] = []
-    for name, value in schema.items():
-        if name in ("type", "enum", "format"):
-            kept[name] = value
-        elif name == "anyOf" and isinstance(value, list):
-            kept[name] = [_strict(choice, place) for choice in value]
-        elif name == "items":
-            kept[name] = _strict(value, f"{place}[]")
-        elif name in _BOUNDS and isinstance(value, (int, float)):
-            words, unit = _BOUNDS[name]
-            notes.append(f"{words} {_counted(int(value), unit) if unit else _shown(value)}.")
-    if schema.get("type") == "object":
-        properties = schema.get("properties")
-        if not isinstance(properties, dict):
-            raise SchemaError(
-                f"the keys of {place.removeprefix('.')} are not known (it is a dict, may be "
-                "anything, or holds its own type), and a strict schema names them all; give it a "
-                "type with fields, make it a list of such, or leave strict out"
-            )
-        kept["properties"] = {
-            name: _strict_property(schema, name, value, f"{place}.{name}")
-            for name, value in properties.items()
-        }
-        kept["required"] = list(properties)
-        kept["additionalProperties"] = False
-    return _described(kept, notes, schema.get("description"))
-
-
-_BOUNDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "minimum": ("At least", ""),
-        "maximum": ("At most", ""),
-        "minLength": ("At least", "character"),
-        "maxLength": ("At most", "character"),
-        "minItems": ("At least", "item"),
-        "maxItems": ("At most", "item"),
-    }
-)
-
-
-def _strict_property(owner: JsonObject, name: str, value: JsonValue, place: str) -> JsonObject:
-    assert isinstance(value, dict)
-    closed = _strict(value, place)
-    if name in _required(owner):
-        return closed
-    default = value.get("default")
-    notes = [f"Null for the default, {_shown(default)}."] if default is not None else []
-    said = closed.get("description")
-    if accepts_null(value):
-        return _described(closed, notes, said)
-    bare = {key: part for key, part in closed.items() if key != "description"}
-    choices = bare.get("anyOf")
-    branches = choices if isinstance(choices, list) else [bare]
-    return _described({"anyOf": [*branches, _NULL]}, notes, said)
-
-
-def _required(schema: JsonObject) -> list[JsonValue]:
-    required = schema.get("required")
-    return required if isinstance(required, list) else []
+            node.notes.append(f"{words} {counted(bound, 'key')}.")
 
 
 def accepts_null(schema: JsonValue) -> bool:
@@ -504,45 +396,3 @@ def accepts_null(schema: JsonValue) -> bool:
     if isinstance(choices, list):
         return any(accepts_null(choice) for choice in choices)
     return schema.get("type") == "null"
-
-
-def as_given(value: JsonValue, schema: JsonValue) -> JsonValue:
-    """Arguments without the nulls that say "left out": of what is optional, and takes no null.
-
-    Args:
-        value: What the model sent, at any depth.
-        schema: The portable schema of it, not the strict one.
-    """
-    if not isinstance(schema, dict):
-        return value
-    if isinstance(value, list):
-        items = _branch(schema, "array").get("items")
-        return [as_given(item, items) for item in value]
-    if not isinstance(value, dict):
-        return value
-    owner = _branch(schema, "object", frozenset(value))
-    properties = owner.get("properties")
-    if not isinstance(properties, dict):
-        further = owner.get("additionalProperties")
-        return {name: as_given(item, further) for name, item in value.items()}
-    required = _required(owner)
-    return {
-        name: as_given(item, properties.get(name))
-        for name, item in value.items()
-        if item is not None
-        or name in required
-        or name not in properties
-        or accepts_null(properties[name])
-    }
-
-
-def _branch(schema: JsonObject, kind: str, names: frozenset[str] = frozenset()) -> JsonObject:
-    """The branch of a union that a value of this kind is of: for an object, one with its keys."""
-    choices = schema.get("anyOf")
-    branches = choices if isinstance(choices, list) else [schema]
-    fitting = [one for one in branches if isinstance(one, dict) and one.get("type") == kind]
-    for branch in fitting:
-        properties = branch.get("properties")
-        if isinstance(properties, dict) and names <= frozenset(properties):
-            return branch
-    return fitting[0] if fitting else {}

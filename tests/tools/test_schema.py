@@ -14,14 +14,8 @@ from pydantic import BaseModel, Field, JsonValue, SecretStr, TypeAdapter
 from agentcore.errors import ConfigurationError
 from agentcore.messages import JsonObject
 from agentcore.tools import Tool, tool
-from agentcore.tools.schema import (
-    KEYWORDS,
-    SchemaError,
-    accepts_null,
-    as_given,
-    portable,
-    strict_schema,
-)
+from agentcore.tools.schema import KEYWORDS, SchemaError, accepts_null, portable
+from agentcore.tools.strict import as_given, strict_schema
 from tests.tools.signatures import Typed, typed
 from tests.tools.subset import complaints, fits, strict_complaints
 
