@@ -87,7 +87,8 @@ async def test_the_demo_ends_as_it_must() -> None:
                 "--tool",
                 "rm",
             ),
-            "--tool rm: there is no such tool (there are: write_file, read_file, execute_code)",
+            "--tool rm: there is no such tool (there are: write_file, read_file, "
+            "edit_file, list_files, search_files, execute_code)",
         ),
         (
             ("run", "x", "--model", "openai:m", "--tool", "execute_code"),

@@ -89,10 +89,15 @@ def _in_place(there: Text, matched: str, old: str, new: str) -> str:
     tail = 0
     while tail < shortest - head and before[-1 - tail] == after[-1 - tail]:
         tail += 1
-    middle = "".join(after[head : len(after) - tail])
-    if "\r" not in new and _line_end(there, matched) == "\r\n":
-        middle = middle.replace("\n", "\r\n")
-    return "".join([*stand[:head], middle, *stand[len(stand) - tail :]])
+    fresh = after[head : len(after) - tail]
+    if "\r" not in new:
+        gone = stand[head : len(stand) - tail]
+        if len(gone) == len(fresh):  # line for line
+            ends = ["\r\n" if line.endswith("\r\n") else "\n" for line in gone]
+        else:
+            ends = [_line_end(there, matched)] * len(fresh)
+        fresh = [line.replace("\n", end) for line, end in zip(fresh, ends, strict=True)]
+    return "".join([*stand[:head], *fresh, *stand[len(stand) - tail :]])
 
 
 def _line_end(there: Text, matched: str) -> str:

@@ -1,5 +1,6 @@
 """`list_files`: what is in a folder of the workspace."""
 
+from contextlib import closing
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -54,19 +55,18 @@ def _list(access: Access, place: Place, pattern: str, depth: int) -> ToolResult:
     is_cut = is_deeper = False
     skip = len(place.parts)
     try:
-        for seen, entry in enumerate(walk(access.context.workspace, place.parts, depth)):
-            is_deeper |= entry.kind == "deeper"
-            if not is_wanted(entry.parts[skip:], pattern):
+        with closing(walk(access.context.workspace, place.parts, depth)) as entries:
+            for seen, entry in enumerate(entries):
+                is_deeper |= entry.kind == "deeper"
                 is_cut = seen >= MAX_SEEN
+                if not is_cut and is_wanted(entry.parts[skip:], pattern):
+                    line = _line(entry, skip)
+                    room -= len(line.encode()) + 1
+                    is_cut = room < 0 or len(lines) >= MAX_ENTRIES
+                    if not is_cut:
+                        lines.append(line)
                 if is_cut:
                     break
-                continue
-            line = _line(entry, skip)
-            room -= len(line.encode()) + 1
-            is_cut = room < 0 or len(lines) >= MAX_ENTRIES or seen >= MAX_SEEN
-            if is_cut:
-                break
-            lines.append(line)
     except NotADirectoryError:
         raise FileError(f"{place.path} is a file, and no folder.") from None
     except FileNotFoundError:

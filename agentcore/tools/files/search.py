@@ -5,7 +5,8 @@ process for minutes. So patterns are matched by the `regex` package, which takes
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Annotated, Final, TypeAlias
 
@@ -19,7 +20,7 @@ from agentcore.tools.files.paths import FileError, shown_name
 from agentcore.tools.files.replacing import read_regular
 from agentcore.tools.files.rules import FileRules
 from agentcore.tools.files.texts import NotText, decoded
-from agentcore.tools.files.tree import MAX_DEPTH, is_wanted, walk
+from agentcore.tools.files.tree import MAX_DEPTH, Entry, is_wanted, walk
 
 __all__ = ["search_tool"]
 
@@ -29,6 +30,12 @@ MAX_FOUND_BYTES: Final = 24_000
 MAX_SHOWN_CHARACTERS: Final = 300
 """Of one line: around what was found."""
 BEFORE_CHARACTERS: Final = 80
+
+_LEFT_OUT: Final = {
+    "link": "links",
+    "ignored": "folders such as .git",
+    "unreadable": "that cannot be read",
+}
 
 Find: TypeAlias = Callable[[str], int]
 """Where in a line it stands, from 0 on; -1 when nowhere. Raises `TimeoutError`."""
@@ -137,41 +144,35 @@ class _Found:
 def _search(
     access: Access, place: Place, pattern: str, find: Find, found: _Found, deadline: float
 ) -> None:
-    for parts in _files(access, place, pattern, found):
-        if time.monotonic() > deadline:
-            found.stopped = f"{MAX_SECONDS:.0f} s are over"
-        else:
+    with closing(_files(access, place, pattern, found)) as files:
+        for parts in files:
             text = _text(access, parts, found)
-            if text is not None:
-                try:
+            try:
+                if text is not None:
                     _search_text("/".join(map(shown_name, parts)), text, find, found)
-                except TimeoutError:
-                    found.stopped = f"{MAX_SECONDS:.0f} s are over"
-        if found.stopped:
-            return
+            except TimeoutError:
+                found.stopped = f"{MAX_SECONDS:.0f} s are over"
+            if time.monotonic() > deadline:
+                found.stopped = f"{MAX_SECONDS:.0f} s are over"
+            if found.stopped:
+                return
 
 
-def _files(access: Access, place: Place, pattern: str, found: _Found) -> Iterator[tuple[str, ...]]:
+def _files(
+    access: Access, place: Place, pattern: str, found: _Found
+) -> Generator[tuple[str, ...], None, None]:
     """The files to search, those left out counted."""
     workspace = access.context.workspace
     skip = len(place.parts)
     try:
-        for seen, entry in enumerate(walk(workspace, place.parts, MAX_DEPTH)):
-            if seen >= MAX_SEEN:
-                found.stopped = "there are too many files"
-                return
-            if entry.kind in ("link", "ignored", "unreadable"):
-                found.skip(
-                    {"link": "links", "ignored": "folders such as .git"}.get(
-                        entry.kind, "that cannot be read"
-                    )
-                )
-            elif entry.kind == "file" and is_wanted(entry.parts[skip:], pattern):
-                if access.rules.refusal(entry.parts, writes=False):
-                    found.skip("that may hold secrets")
-                elif entry.size > access.rules.max_search_bytes:
-                    found.skip(f"over {told_size(access.rules.max_search_bytes)}")
-                else:
+        with closing(walk(workspace, place.parts, MAX_DEPTH)) as entries:
+            for seen, entry in enumerate(entries):
+                if seen >= MAX_SEEN:
+                    found.stopped = "there are too many files"
+                    return
+                if why := _left_out(access.rules, entry):
+                    found.skip(why)
+                elif entry.kind == "file" and is_wanted(entry.parts[skip:], pattern):
                     yield entry.parts
     except NotADirectoryError:
         yield place.parts
@@ -179,6 +180,16 @@ def _files(access: Access, place: Place, pattern: str, found: _Found) -> Iterato
         access.read(place)  # says which names are near
     except OSError as error:
         raise FileError(told_os_error(place.path, error)) from error
+
+
+def _left_out(rules: FileRules, entry: Entry) -> str:
+    """Why what was found is not searched; empty when it may be."""
+    if entry.kind == "file":
+        if rules.refusal(entry.parts, writes=False):
+            return "that may hold secrets"
+        is_large = entry.size > rules.max_search_bytes
+        return f"over {told_size(rules.max_search_bytes)}" if is_large else ""
+    return _LEFT_OUT.get(entry.kind, "")
 
 
 def _text(access: Access, parts: Sequence[str], found: _Found) -> str | None:

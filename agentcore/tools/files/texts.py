@@ -40,6 +40,10 @@ ENCODINGS: Final[tuple[Encoding, ...]] = (
 )
 """The first whose mark a file begins with; the last has none."""
 
+MIN_WIDE_BYTES: Final = 64
+"""Of a shorter text nothing is said by its zeros."""
+WIDE_BYTES: Final = 4_096
+
 
 class NotText(Exception):
     """Bytes that are no text, or a text that cannot be stored; says where."""
@@ -64,12 +68,14 @@ class Text:
         """Lines with their ends."""
         return split_lines(self.text)
 
-    def as_here(self, text: str) -> str:
+    def as_here(self, text: str, *, begins: bool) -> str:
         """A model's text with the line ends of this file, unless it has some of its own.
 
-        A mark at its beginning is left out where this file has one already.
+        Args:
+            text: The text.
+            begins: It is to begin the file: a mark of its own is left out where the file has one.
         """
-        if self.encoding.mark:
+        if begins and self.encoding.mark:
             text = text.removeprefix("\ufeff")
         if self.line_end == "\r\n" and "\r" not in text:
             return text.replace("\n", "\r\n")
@@ -79,11 +85,8 @@ class Text:
         """The bytes of another text, stored as this one is.
 
         Raises:
-            NotText: It has a character that no text file holds.
+            NotText: It has half of a surrogate pair, which no file can hold.
         """
-        nul = text.find("\0")
-        if nul >= 0:
-            raise NotText(f"character {nul + 1} is a NUL, which no text has")
         try:
             return self.encoding.mark + text.encode(self.encoding.codec)
         except UnicodeEncodeError as error:
@@ -113,12 +116,18 @@ def decoded(data: bytes) -> Text:
     except UnicodeDecodeError as error:
         name = encoding.name.removesuffix(" with a mark")
         raise NotText(f"is not {name} text (byte {start + error.start})") from None
-    nul = text.find("\0")
-    if nul >= 0:
-        # UTF-16 without a mark reads as UTF-8 with NULs in it, and more UTF-8 would spoil it.
-        at = start + len(text[:nul].encode(encoding.codec))
-        raise NotText(f"is not text (a NUL at byte {at})")
+    if encoding is UTF_8 and _is_wide(data[:WIDE_BYTES]):
+        # It reads as UTF-8 with many NULs, and UTF-8 put after it would spoil it.
+        raise NotText("is not UTF-8 text: each second byte is 0, as in UTF-16 without a mark")
     return Text(text, encoding)
+
+
+def _is_wide(data: bytes) -> bool:
+    """Zeros stand at every other place, and hardly anywhere else."""
+    zeros = sorted((data[0::2].count(0), data[1::2].count(0)))
+    return (
+        len(data) >= MIN_WIDE_BYTES and zeros[1] * 5 > len(data) * 2 and zeros[0] * 20 < len(data)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -50,7 +50,7 @@ class Entry:
     """Where a link says that it leads."""
 
 
-def walk(workspace: Path, start: Sequence[str], depth: int) -> Iterator[Entry]:
+def walk(workspace: Path, start: Sequence[str], depth: int) -> Generator[Entry, None, None]:
     """What is below a folder, each folder directly before what is in it, names in order.
 
     Args:
@@ -65,7 +65,7 @@ def walk(workspace: Path, start: Sequence[str], depth: int) -> Iterator[Entry]:
         yield from _below(folder, tuple(start), min(depth, MAX_DEPTH))
 
 
-def _below(folder: Folder, parts: tuple[str, ...], depth: int) -> Iterator[Entry]:
+def _below(folder: Folder, parts: tuple[str, ...], depth: int) -> Generator[Entry, None, None]:
     for name in sorted(entry.name for entry in folder.names()):
         if is_temporary(name):
             continue
@@ -87,7 +87,7 @@ def _below(folder: Folder, parts: tuple[str, ...], depth: int) -> Iterator[Entry
             yield from _inside(folder, here, depth)
 
 
-def _inside(folder: Folder, parts: tuple[str, ...], depth: int) -> Iterator[Entry]:
+def _inside(folder: Folder, parts: tuple[str, ...], depth: int) -> Generator[Entry, None, None]:
     try:
         inside = folder.open_folder(parts[-1])
     except OSError:  # no permission, or exchanged for a link just now

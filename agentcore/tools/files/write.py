@@ -85,7 +85,7 @@ def _write(
                 f"{shown} without the lines before it. Nothing was written."
             )
         there = change.text
-        text = there.as_here(content)
+        text = there.as_here(content, begins=True)
         after = change.encoded(text)
         if change.before == after:
             lines = count_lines(text)
@@ -192,7 +192,7 @@ def _with_cut_text(change: Change, path: str, cut: CutDraft) -> str | None:
     if not _is_continued(change.access.context, path):
         return None  # it came whole, and may be meant to change: nothing of it is to be left
     # The model began anew: the text of before may be longer, and it was paid for.
-    before, text = change.text.text, change.text.as_here(cut.text)
+    before, text = change.text.text, change.text.as_here(cut.text, begins=True)
     if before.startswith(text):
         return before
     return text if text.startswith(before) else None
@@ -215,7 +215,8 @@ def _joined(change: Change, path: str, content: str, start_line: int | None) -> 
         FileError: The place is not where the file ends.
     """
     there = change.text
-    before, text = there.text, there.as_here(content)
+    begins = not there.text or start_line == 1
+    before, text = there.text, there.as_here(content, begins=begins)
     lines, fresh = there.lines, split_lines(text)
     repeated = 0
     if start_line is not None and start_line != len(lines) + 1:
