@@ -34,12 +34,13 @@ format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.check  ## classification, whole turns in process, what drafts save and cost, 200 kills
+bench: .venv/.check  ## classification, whole turns in process, what drafts save and cost, 200 kills, files
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/drafts.py
 	$(BIN)/python benchmarks/draft_cost.py
 	$(BIN)/python benchmarks/killed.py --kills 200
+	$(BIN)/python benchmarks/file_fuzz.py --rounds 100
 
 tables: .venv/.check  ## rewrite what is made from the code: tables of the docs, whole requests
 	$(BIN)/python tests/test_error_docs.py

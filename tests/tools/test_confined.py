@@ -225,8 +225,8 @@ def test_a_race_for_a_folder_is_never_won(tmp_path: Path, way: str) -> None:
     swapping.start()
     try:
         read = [use("read_file", workspace, path="docs/a.md").content for _ in range(300)]
-        wrote = [use("write_file", workspace, path="docs/a.md") for _ in range(100)]
-        for _ in range(50):
+        for _ in range(100):
+            use("write_file", workspace, path="docs/a.md")
             use("write_file", workspace, path="docs/deep/a.md")
             use("list_files", workspace, path="docs")
     finally:
@@ -234,7 +234,6 @@ def test_a_race_for_a_folder_is_never_won(tmp_path: Path, way: str) -> None:
         swapping.join()
         os.close(folder)
 
-    assert any(not result.is_error for result in wrote)
     assert not any("secret" in content for content in read)
     assert [path.name for path in outside.iterdir()] == ["a.md"]
     assert (outside / "a.md").read_text() == "secret\n"
@@ -342,7 +341,7 @@ def test_rules_of_your_own_come_first(tmp_path: Path) -> None:
 
     assert refused.content == "plans/a.md is not touched: plans are settled."
     assert large.content == (
-        "a.md would have 21 bytes; a file may have 20 bytes. Nothing was written; split the text "
+        "a.md would have 21 bytes; a file may have 20. Nothing was written; split the text "
         "over several files."
     )
     assert use("write_file", tmp_path, tools, path="sub/plans/a.md").changed

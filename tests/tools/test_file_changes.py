@@ -1,4 +1,4 @@
-"""Nobody's text is lost: what changed meanwhile is told, and a write that fails leaves all as it was."""
+"""Nobody's text is lost: what changed meanwhile is told, a write that fails changes nothing."""
 
 import errno
 import os
@@ -272,7 +272,8 @@ from agentcore.tools import ToolContext, write_file
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 context = ToolContext(workspace=Path(sys.argv[1]))
-print(write_file.function(path="a.md", mode="append", content="x" * 99_999, context=context).content)
+content = "x" * 99_999
+print(write_file.function(path="a.md", mode="append", content=content, context=context).content)
 """
 
 
@@ -364,5 +365,5 @@ def test_where_there_is_no_rename_in_one_step_a_new_file_takes_no_name_that_is_t
 def test_texts_too_large_are_refused(context: ToolContext, tmp_path: Path) -> None:
     result = overwrite(context, "x" * (10 * 1024 * 1024 + 1))
 
-    assert "a.md would have 10 MiB; a file may have 10 MiB" in result.content
+    assert "a.md would have 10,485,761 bytes; a file may have 10,485,760." in result.content
     assert list(tmp_path.iterdir()) == []

@@ -118,8 +118,8 @@ class Change:
         limit = self.access.rules.max_write_bytes
         if len(data) > limit:
             raise FileError(
-                f"{self.place.path} would have {told_size(len(data))}; a file may have "
-                f"{told_size(limit)}. Nothing was written; split the text over several files."
+                f"{self.place.path} would have {len(data):,} bytes; a file may have {limit:,}. "
+                "Nothing was written; split the text over several files."
             )
         return data
 

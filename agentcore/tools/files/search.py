@@ -32,6 +32,7 @@ MAX_SHOWN_CHARACTERS: Final = 300
 BEFORE_CHARACTERS: Final = 80
 
 _LEFT_OUT: Final = {
+    "deeper": "folders too deep",
     "link": "links",
     "ignored": "folders such as .git",
     "unreadable": "that cannot be read",
