@@ -1,98 +1,124 @@
-"""`execute_code`: Python that the model wrote, in a child process.
+"""`execute_code`: Python that the model wrote, in a child process that a sandbox holds.
 
-The child is *not confined*: it runs as this user and can do what this user can. Time, output and
-the environment are limited; nothing else is. An agent takes it only when it is allowed by name.
+Which one, and what it keeps a program from, is found out by trying; the user sees it in the log,
+the model in the first result of a run. Where nothing holds a program, an agent takes the tool only
+when it is allowed by name.
 """
 
-import os
-import signal
-import subprocess
 import sys
-from contextlib import suppress
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Final
 
-import anyio
-import anyio.abc
+import anyio.to_thread
 from pydantic import Field
 
-from agentcore.tools.base import ToolContext, ToolResult, tool
+from agentcore.tools.base import Tool, ToolContext, ToolResult, tool
+from agentcore.tools.sandbox import (
+    Ending,
+    Finished,
+    Program,
+    ProgramLimits,
+    Sandbox,
+    SandboxReport,
+    choose,
+    plain,
+)
 
-__all__ = ["execute_code"]
+__all__ = ["NOTICE", "code_tool", "execute_code"]
 
-MAX_OUTPUT_BYTES = 30_000
-_LAST_OUTPUT_SECONDS = 0.5
-"""How long output is read on after the program has ended: a child of it may hold the pipe open."""
-MAX_SECONDS = 600.0
-PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT")
-"""All of our environment that the child sees: no key, no token."""
-NOTICE = "(not confined: this ran with the rights of the user who runs the agent)"
-
-
-@tool(alone=True, confined=False)
-async def execute_code(
-    code: Annotated[str, Field(description="A Python program. Print what you want to see.")],
-    context: ToolContext,
-    timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 60.0,
-) -> ToolResult:
-    """Run a Python program in the workspace and read what it prints."""
-    environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-    process = await anyio.open_process(
-        [sys.executable, "-E", "-s", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=context.workspace,
-        env=environment,
-        start_new_session=True,
-    )
-    output = bytearray()
-    ended = False
-    try:
-        with anyio.move_on_after(timeout_seconds):
-            ended = await _converse(process, code, output)
-    finally:
-        with anyio.CancelScope(shield=True):
-            _kill(process)
-            await process.wait()
-            await process.aclose()
-    text = output[:MAX_OUTPUT_BYTES].decode(errors="replace")
-    if not ended:
-        over = len(output) > MAX_OUTPUT_BYTES
-        limit = f"{MAX_OUTPUT_BYTES} bytes of output" if over else f"{timeout_seconds:g} s"
-        return ToolResult(content=f"{text}\nStopped after {limit}. {NOTICE}", is_error=True)
-    status = process.returncode
-    return ToolResult(content=f"{text}\nexit status {status} {NOTICE}", is_error=status != 0)
+NOTICE: Final = "(not confined: this ran with the rights of the user who runs the agent)"
+_TOLD: Final = "execute_code/told"
+_LIMITS: Final = ProgramLimits()
+MAX_SECONDS: Final = 600.0
+_WHY_NOT: Final = {
+    Ending.WALL: "it ran for {wall_seconds:g} s. Ask for more with timeout_seconds, at most "
+    "{most:g}, or do less in one call",
+    Ending.CPU: "it used {cpu_seconds} s of processor time, all its processes together",
+    Ending.MEMORY: "it used more than {memory_bytes} bytes of memory, all its processes together",
+    Ending.DISK: "it took more than {disk_bytes} bytes of the disk",
+    Ending.FILES: "it made more than {files} files",
+    Ending.PROCESSES: "it had more than {processes} processes and threads at once",
+    Ending.OUTPUT: "it printed more than {output_bytes} bytes. Print less, or write to a file",
+    Ending.LOST: "the process that watches it was killed, and it with that process",
+}
 
 
-async def _converse(process: anyio.abc.Process, code: str, output: bytearray) -> bool:
-    """Send the program and read its output until it has ended; False when there is too much."""
-    assert process.stdin is not None
-    with suppress(anyio.BrokenResourceError):
-        await process.stdin.send(code.encode(errors="replace"))
-        await process.stdin.aclose()
-    closed = anyio.Event()
-    async with anyio.create_task_group() as tasks:
+def code_tool(
+    *,
+    sandbox: Sandbox | None = None,
+    limits: ProgramLimits = _LIMITS,
+    python: str = sys.executable,
+) -> Tool:
+    """An `execute_code` with another sandbox, other limits or another interpreter.
 
-        async def read() -> None:
-            assert process.stdout is not None
-            async for block in process.stdout:
-                output.extend(block)
-                if len(output) > MAX_OUTPUT_BYTES:
-                    tasks.cancel_scope.cancel()
-            closed.set()
+    Args:
+        sandbox: Where programs run; None for the strongest that works on this machine. One of your
+            own counts as confined when its report enforces files, network and environment.
+        limits: What one program may use.
+        python: The interpreter, an absolute path.
+    """
 
-        tasks.start_soon(read)
-        await process.wait()
-        with anyio.move_on_after(_LAST_OUTPUT_SECONDS):
-            await closed.wait()
-        tasks.cancel_scope.cancel()
-    return len(output) <= MAX_OUTPUT_BYTES
+    def why_unconfined() -> str:
+        if sandbox is None:
+            return choose(python).why_none
+        return "" if sandbox.report.is_confined else f"its sandbox is {sandbox.report}"
+
+    @tool(alone=True, confined=why_unconfined)
+    async def execute_code(
+        code: Annotated[str, Field(description="A Python program. Print what you want to see.")],
+        context: ToolContext,
+        timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 60.0,
+    ) -> ToolResult:
+        """Run a Python program in the workspace and read what it prints."""
+        why = await anyio.to_thread.run_sync(why_unconfined)
+        if why and not context.unconfined_allowed:
+            return ToolResult(content=f"Nothing was run: {why}.", is_error=True)
+        chosen = await anyio.to_thread.run_sync(_chosen, sandbox, python)
+        wall = min(timeout_seconds, limits.wall_seconds)
+        held = replace(limits, wall_seconds=wall)
+        program = Program(code=code, workspace=context.workspace, python=python, limits=held)
+        finished = await chosen.run(program)
+        words = _words(finished, held, limits.wall_seconds)
+        return ToolResult(
+            content=f"{finished.output}\n{words}{_report(chosen.report, context.notes)}",
+            is_error=finished.status != 0,
+        )
+
+    return execute_code
 
 
-def _kill(process: anyio.abc.Process) -> None:
-    """The child and what it started, but for what has left its session on purpose."""
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+def _chosen(sandbox: Sandbox | None, python: str) -> Sandbox:
+    return sandbox or choose(python).sandbox or plain(python)
+
+
+def _words(finished: Finished, limits: ProgramLimits, most: float) -> str:
+    """How it ended."""
+    if finished.ended_by is Ending.NOT_STARTED:
+        return "Nothing was run: the sandbox could not be set up."
+    if not finished.ended_by:
+        return f"exit status {finished.status}"
+    values: Mapping[str, object] = {
+        "most": min(most, MAX_SECONDS),
+        "wall_seconds": limits.wall_seconds,
+        "cpu_seconds": limits.cpu_seconds,
+        "memory_bytes": limits.memory_bytes,
+        "disk_bytes": limits.disk_bytes,
+        "files": limits.files,
+        "processes": limits.processes,
+        "output_bytes": limits.output_bytes,
+    }
+    why = _WHY_NOT[finished.ended_by].format_map(values)
+    return f"Stopped by {finished.ended_by}: {why}. What it had written is on disk."
+
+
+def _report(report: SandboxReport, notes: dict[str, str]) -> str:
+    """Said once in a run; that nothing holds a program is said each time."""
+    notice = "" if report.is_confined else f" {NOTICE}"
+    if _TOLD in notes:
+        return notice
+    notes[_TOLD] = str(report)
+    return f"{notice}\nSandbox: {report}."
+
+
+execute_code: Final[Tool] = code_tool()

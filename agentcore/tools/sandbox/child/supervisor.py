@@ -1,0 +1,176 @@
+"""Runs one program, watches what it uses, and leaves nothing of it behind.
+
+Standard input brings the job, and its end means: stop. So the program dies with the agent, however
+the agent dies. Standard output is the program's. Standard error takes one JSON line at the end.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from agentcore.tools.sandbox.child.disk import Disk
+from agentcore.tools.sandbox.child.job import Job
+from agentcore.tools.sandbox.child.start import start, with_temporary
+from agentcore.tools.sandbox.child.tree import descendants, exact_memory, use_of
+
+__all__ = ["main"]
+
+_LOOK_SECONDS = 0.05
+"""How often the use is read: at a few GB/s a limit of memory is passed by some 100 MB."""
+_KILL_SECONDS = 5.0
+"""How long processes are hunted that leave their group as fast as they are found."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """A program that runs."""
+
+    job: Job
+    child: int
+    deadline: float
+    disk: Disk
+    status: int | None = None
+    """As `waitstatus_to_exitcode` gives it."""
+    reaped_seconds: float = field(default=0.0)
+
+    def reap(self) -> bool:
+        """Collect what has ended; True while the program itself runs."""
+        while True:
+            try:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if not pid:
+                return self.status is None
+            self.reaped_seconds += used.ru_utime + used.ru_stime
+            if pid == self.child:
+                self.status = os.waitstatus_to_exitcode(status)
+
+    def over(self) -> str:
+        """The limit that is passed; empty for none."""
+        job = self.job
+        if time.monotonic() >= self.deadline:
+            return "wall_seconds"
+        if sys.platform != "linux":
+            return ""
+        pids = descendants(os.getpid())
+        use = use_of(pids)
+        if use.tasks > job.processes:
+            return "processes"
+        if use.cpu_seconds + self.reaped_seconds > job.cpu_seconds:
+            return "cpu_seconds"
+        if use.memory_bytes > job.memory_bytes and exact_memory(pids) > job.memory_bytes:
+            return "memory_bytes"
+        return self.disk.over(pids)
+
+    def kill(self) -> None:
+        """The program, its group, and whatever descends from it."""
+        end = time.monotonic() + _KILL_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                os.killpg(self.child, signal.SIGKILL)
+            for pid in descendants(os.getpid()) if sys.platform == "linux" else ():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            self.reap()
+            if not _has_children():
+                return
+            time.sleep(0.001)
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def main() -> NoReturn:
+    """Run the job that standard input brings."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        block = os.read(0, 1 << 20)
+        if not block:
+            os._exit(1)
+        line += block
+    report = _run(Job.load(bytes(line)))
+    os.write(2, json.dumps(report).encode())
+    os._exit(0)
+
+
+def _run(job: Job) -> dict[str, object]:
+    _adopt_orphans()
+    folder = tempfile.mkdtemp(prefix="agentcore-") if job.temporary else ""
+    try:
+        return _watched(with_temporary(job, folder) if folder else job, folder)
+    finally:
+        if folder:
+            import shutil  # 10 ms that only this needs
+
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watched(job: Job, temporary: str) -> dict[str, object]:
+    wake = _wake_on_child()
+    status_told, status_tell = os.pipe()
+    disk = Disk(job, [job.folder, *([temporary] if temporary else [])])
+    child, why = start(job, status_tell)
+    os.close(status_tell)
+    watch = Watch(job, child, time.monotonic() + job.wall_seconds, disk)
+    with open(why, "rb") as file:
+        problem = file.read().decode(errors="replace")
+    ended_by = "" if problem else _wait(watch, wake)
+    watch.kill()
+    with open(status_told, "rb") as file:
+        inner = file.read()
+    return {
+        "why": problem,
+        "ended_by": ended_by or watch.disk.at_end(),
+        "status": watch.status,
+        "bubblewrap": inner.decode(errors="replace"),
+    }
+
+
+def _wait(watch: Watch, wake: int) -> str:
+    """Until it has ended, a limit is passed, or whoever started us is gone."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN | select.POLLHUP)
+    poll.register(wake, select.POLLIN)
+    while watch.reap():
+        if passed := watch.over():
+            return passed
+        left = max(0.0, watch.deadline - time.monotonic())
+        for descriptor, _ in poll.poll(1_000 * min(_LOOK_SECONDS, left) + 1):
+            if descriptor == 0 and not os.read(0, 1):
+                return "stopped"
+            if descriptor == wake:
+                os.read(wake, 512)
+    return ""
+
+
+def _wake_on_child() -> int:
+    """A descriptor that can be read once a child has ended."""
+    told, tell = os.pipe()
+    os.set_blocking(told, False)
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # Ctrl-C reaches the whole group of a terminal: the agent decides, not the key.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return told
+
+
+def _adopt_orphans() -> None:
+    """Processes that lose their parent become our children, instead of the system's."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
