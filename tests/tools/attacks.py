@@ -11,6 +11,12 @@ from agentcore.tools.sandbox.choice import Probed, probed
 from agentcore.tools.sandbox.plain import Plain
 
 P = Protection
+ENFORCED: dict[str, frozenset[Protection]] = {
+    "bubblewrap": frozenset(P),
+    "landlock": frozenset(P) - {P.KEPT_PLACES},
+    "plain": frozenset({P.DAEMONS, P.PROCESSES, P.MEMORY, P.CPU, P.DISK}),
+}
+"""What the docs promise of each backend, on Linux 6.12 or later; the probe has to see the same."""
 
 
 def sandboxes() -> dict[str, Probed]:
@@ -39,6 +45,13 @@ class Attack:
     """Where nothing holds it, it is not tried: it would hit the machine or the tests."""
     ended_by: str = ""
     """The limit that must end it."""
+    seconds: float = 15.0
+    """Of wall time."""
+
+
+def is_blocked(attack: Attack, backend: str) -> bool:
+    """What the docs say."""
+    return attack.against in ENFORCED[backend] and backend not in attack.open_to
 
 
 def attempt(*lines: str) -> str:
@@ -57,7 +70,7 @@ ATTACKS: tuple[Attack, ...] = (
     Attack(
         name="a key in the environment of the agent",
         against=P.ENVIRONMENT,
-        code=attempt("text = open('/proc/{pid}/environ').read()", "'{key}' in text"),
+        code=attempt("text = open('/proc/{victim}/environ').read()", "'{key}' in text"),
     ),
     Attack(
         name="a key in the environment of any process",
@@ -92,7 +105,7 @@ for path in glob.glob('/proc/[0-9]*/cmdline'):
         name="the system through /proc/1/root and /proc/PID/cwd",
         against=P.FILES,
         code="""
-for pid in ('1', '{pid}', '{parent}'):
+for pid in ('1', '{victim}', '{parent}'):
     for link in ('root', 'cwd/../../..'):
         try:
             if '{secret}' in open(f'/proc/{{pid}}/{{link}}{outside}/secret').read(): print('ESCAPED')
@@ -103,8 +116,8 @@ for pid in ('1', '{pid}', '{parent}'):
         name="memory of the agent through /proc/PID/mem",
         against=P.OTHER_PROCESSES,
         code=attempt(
-            "stat_ = open('/proc/{pid}/stat').read().rpartition(')')[2].split()[19]",
-            "file = open('/proc/{pid}/mem', 'rb')",
+            "stat_ = open('/proc/{victim}/stat').read().rpartition(')')[2].split()[19]",
+            "file = open('/proc/{victim}/mem', 'rb')",
             "stat_ == '{started}'",
         ),
     ),
@@ -123,20 +136,19 @@ for pid in ('1', '{pid}', '{parent}'):
         against=P.OTHER_PROCESSES,
         code=attempt(
             "import resource",
-            "was = resource.prlimit({victim}, resource.RLIMIT_CORE)",
-            "resource.prlimit({victim}, resource.RLIMIT_CORE, (0, was[1]))",
-            "open('/proc/{victim}/cmdline').read().startswith('{victim_command}') or {victim} > 50",
+            "resource.prlimit({victim}, resource.RLIMIT_NOFILE, (77, 77))",
+            "False",
         ),
     ),
     Attack(
         name="another priority for the agent",
         against=P.OTHER_PROCESSES,
-        code=attempt("os.setpriority(os.PRIO_PROCESS, {victim}, 19)", "True"),
+        code=attempt("os.setpriority(os.PRIO_PROCESS, {victim}, 19)", "False"),
     ),
     Attack(
         name="a signal to the agent",
         against=P.SIGNALS,
-        code=attempt("os.kill({victim}, 10)", "True"),
+        code=attempt("os.kill({victim}, 10)", "False"),
     ),
     Attack(
         name="a signal to everything",
@@ -151,7 +163,7 @@ for pid in ('1', '{pid}', '{parent}'):
             "fd = os.pidfd_open({victim})",
             "import signal",
             "signal.pidfd_send_signal(fd, 10)",
-            "True",
+            "False",
         ),
     ),
     Attack(
@@ -187,7 +199,7 @@ for pid in ('1', '{pid}', '{parent}'):
         name="the home folder",
         against=P.FILES,
         code=attempt(
-            "any(name.startswith('.') and name not in ('.pyenv',) for name in os.listdir('{home}'))"
+            "any(os.path.isfile(os.path.join('{home}', name)) for name in os.listdir('{home}'))"
         ),
     ),
     Attack(
@@ -273,7 +285,7 @@ import os
 for fd in range(3, 1024):
     try: os.fstat(fd)
     except OSError: continue
-    if os.readlink(f'/proc/self/fd/{{fd}}') not in (): print('ESCAPED', fd)
+    print('ESCAPED', fd)
 """,
     ),
     Attack(
@@ -509,7 +521,6 @@ for fd in range(3, 1024):
         name="typing into the terminal",
         against=P.KERNEL,
         code=attempt(
-            "import pty, termios",
             "try: master, slave = os.openpty()",
             "except OSError: master = slave = 1",
             "answer = libc.ioctl(slave, 0x5412, b'x')",
@@ -606,8 +617,9 @@ time.sleep(0.2)
         name="the death of the process that watches",
         against=P.SIGNALS,
         code=attempt(
-            "os.kill(os.getppid(), 9) if os.getppid() > 1 else os.kill({supervisor}, 9)",
-            "os.getppid() == 1",
+            "os.kill(os.getppid(), 9)",
+            "time.sleep(0.3)",
+            "False",
         ),
         dangerous_in_the_open=True,
     ),
@@ -672,6 +684,7 @@ while True:
             "        except OSError: pass",
             "made > 400",
         ),
+        open_to=("plain",),
         dangerous_in_the_open=True,
     ),
     Attack(
@@ -747,5 +760,6 @@ time.sleep(30)
         against=P.CPU,
         code="import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\ntime.sleep(99)\n",
         ended_by="wall_seconds",
+        seconds=1.0,
     ),
 )
