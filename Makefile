@@ -34,16 +34,18 @@ format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.check  ## classification, whole turns in process, what drafts save and cost, 200 kills, files
+bench: .venv/.check  ## classification, whole turns, what drafts save and cost, kills, files, sandboxes
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/drafts.py
 	$(BIN)/python benchmarks/draft_cost.py
 	$(BIN)/python benchmarks/killed.py --kills 200
 	$(BIN)/python benchmarks/file_fuzz.py --rounds 100
+	$(BIN)/python benchmarks/sandbox.py
 
 tables: .venv/.check  ## rewrite what is made from the code: tables of the docs, whole requests
 	$(BIN)/python tests/test_error_docs.py
+	$(BIN)/python -m tests.tools.test_attacks
 	$(BIN)/python -m tests.testing.test_conformance
 	$(BIN)/python -m tests.providers.test_whole_requests
 

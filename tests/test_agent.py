@@ -27,7 +27,7 @@ from agentcore import (
 from agentcore.events import TextReceived, TurnFinished
 from agentcore.messages import Message, SystemMessage, ToolMessage, Usage, UserMessage
 from agentcore.testing import Answer, Call, Reply, Send, stream
-from agentcore.tools import execute_code, write_file
+from agentcore.tools import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +39,11 @@ ADAPTER = Local(base_url="http://127.0.0.1:9/v1")
 def explode(reason: str) -> str:
     """Raise."""
     raise RuntimeError(reason)
+
+
+@tool(confined=False)
+def unconfined() -> None:
+    """Do anything."""
 
 
 @tool(name="write_file")
@@ -86,8 +91,8 @@ BAD_INPUT: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: Agent("m", adapter=ADAPTER, tools=NOT_TOOLS), "not_a_tool is not a tool; put @tool"),
     (
-        lambda: Agent("m", adapter=ADAPTER, tools=[execute_code]),
-        "allow_unconfined=['execute_code']",
+        lambda: Agent("m", adapter=ADAPTER, tools=[unconfined]),
+        "allow_unconfined=['unconfined']",
     ),
     (lambda: Limits(idle_turns=0), "Limits(idle_turns=0): must be at least 1"),
     (lambda: Limits(seconds=0.0), "Limits(seconds=0.0): must be above 0"),

@@ -37,7 +37,7 @@ class Attack:
     name: str
     against: Protection
     code: str
-    """`{pid}`, `{outside}`, `{tcp}`, `{udp}`, `{abstract}` … are filled in."""
+    """`{victim}`, `{outside}`, `{tcp}`, `{udp}`, `{abstract}` … are filled in."""
     open_to: tuple[str, ...] = ()
     """Backends that it gets through although they enforce the protection otherwise: said in the
     table of the docs."""

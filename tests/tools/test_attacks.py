@@ -16,6 +16,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
+from agentcore.messages import JsonObject
 from agentcore.tools import ToolContext, ToolResult, read_file
 from agentcore.tools.code import code_tool
 from agentcore.tools.sandbox import MEANINGS, ProgramLimits, Protection
@@ -48,7 +49,7 @@ class Scene:
         tool = code_tool(sandbox=sandboxes()[backend], limits=LIMITS)
         context = ToolContext(workspace=self.workspace, unconfined_allowed=True)
         code = attack.code.format_map(self.values)
-        fields = {"code": code, "timeout_seconds": attack.seconds}
+        fields: JsonObject = {"code": code, "timeout_seconds": attack.seconds}
         return anyio.run(tool.run, tool.validate(fields), context)
 
     def traces(self) -> list[str]:
@@ -220,11 +221,14 @@ def test_a_link_that_a_program_left_is_not_followed_out_by_the_file_tools(scene:
         assert str(scene.values["secret"]) not in result.content
 
 
-def test_a_workspace_that_holds_everything_is_refused(tmp_path: Path) -> None:
-    if "bubblewrap" not in sandboxes():
-        pytest.skip("no bubblewrap here")
-    tool = code_tool(sandbox=sandboxes()["bubblewrap"])
-    context = ToolContext(workspace=Path("/"))
+# Bubblewrap bound it over all that was read-only, and the probe's report was not true for it.
+@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
+@pytest.mark.parametrize("workspace", ["/", "/usr/lib"])
+def test_a_workspace_that_holds_everything_is_refused(backend: str, workspace: str) -> None:
+    if backend not in sandboxes():
+        pytest.skip(f"no {backend} here")
+    tool = code_tool(sandbox=sandboxes()[backend])
+    context = ToolContext(workspace=Path(workspace))
     result = anyio.run(tool.run, tool.validate({"code": "print(1)"}), context)
     assert result.is_error
     assert "Nothing was run" in result.content

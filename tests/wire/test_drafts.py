@@ -550,7 +550,7 @@ def test_one_that_switches_to_a_program_comes_to_the_right_file(tmp_path: Path) 
         tmp_path,
         killing(model, 30, RESET),
         tools=[write_file, execute_code],
-        allow_unconfined=[] if execute_code.confined else ["execute_code"],
+        allow_unconfined=[] if not execute_code.why_unconfined else ["execute_code"],
     )
     assert isinstance(played.ended, RunResult)
     assert (tmp_path / "plan.md").read_text() == PLAN

@@ -320,7 +320,9 @@ async def test_a_key_that_fails_later_keeps_what_was_reached(tmp_path: Path) -> 
 
 
 async def test_settings_are_checked_again_before_each_turn(tmp_path: Path) -> None:
-    from agentcore.tools import execute_code
+    @tool(confined=False)
+    def anything() -> None:
+        """Do anything."""
 
     def respond(_: RecordedRequest) -> Reply:
         return stream(Answer(calls=(Call(name="note", arguments='{"text": "x"}'),)))
@@ -330,9 +332,9 @@ async def test_settings_are_checked_again_before_each_turn(tmp_path: Path) -> No
         agent = Agent("m", adapter=adapter, tools=[note], workspace=tmp_path)
 
         def change(_: RunEvent) -> None:
-            agent.tools = [execute_code]
+            agent.tools = [anything]
 
-        with pytest.raises(RunError, match="'execute_code' is not confined"):
+        with pytest.raises(RunError, match="'anything' is not confined"):
             await agent.run("Go on.", on_event=change)
 
 

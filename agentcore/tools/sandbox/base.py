@@ -96,8 +96,8 @@ class ProgramLimits:
     cpu_seconds: int = 600
     """Of all processes together: one core for the longest run."""
     memory_bytes: int = 2 * 1024**3
-    """Of all processes together. A single allocation beyond it fails in the program itself; of a
-    temporary folder that lies in memory a quarter of this is the size, and comes on top."""
+    """Of all processes together. A single allocation beyond it fails in the program itself; where
+    `/tmp` and `/dev/shm` lie in memory, each may hold a quarter of this on top."""
     file_bytes: int = 1024**3
     """The size of one file: a write beyond it fails in the program itself."""
     disk_bytes: int = 2 * 1024**3

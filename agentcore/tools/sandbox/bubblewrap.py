@@ -19,6 +19,7 @@ from agentcore.tools.sandbox.places import (
     Kept,
     interpreter_places,
     kept_places,
+    refusal,
 )
 from agentcore.tools.sandbox.seccomp import filter_for
 
@@ -51,6 +52,8 @@ class Bubblewrap:
 
     async def run(self, program: Program) -> Finished:
         """Run a program; see `Sandbox.run`."""
+        if why := refusal(program.workspace):
+            return Finished(output=why, status=None, ended_by=Ending.NOT_STARTED)
         try:
             argv = self._argv(program)
         except OSError as error:

@@ -2,13 +2,14 @@
 
 import base64
 import platform
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 
-from agentcore.tools.sandbox.base import Finished, Program
+from agentcore.tools.sandbox.base import Ending, Finished, Program
 from agentcore.tools.sandbox.child.job import TEMPORARY
 from agentcore.tools.sandbox.launch import PYTHON_OPTIONS, job_for, supervised
-from agentcore.tools.sandbox.places import SETTINGS, SYSTEM, interpreter_places
+from agentcore.tools.sandbox.places import SETTINGS, SYSTEM, interpreter_places, refusal
 from agentcore.tools.sandbox.seccomp import filter_for
 
 __all__ = ["Landlock"]
@@ -38,11 +39,13 @@ class Landlock:
 
     async def run(self, program: Program) -> Finished:
         """Run a program; see `Sandbox.run`."""
+        if why := refusal(program.workspace):
+            return Finished(output=why, status=None, ended_by=Ending.NOT_STARTED)
         job = job_for(
             program,
             argv=(program.python, *PYTHON_OPTIONS),
             home=TEMPORARY,
-            temporary=True,
+            temporary=tempfile.gettempdir(),
             rules=(
                 *((place, "read") for place in (*_READ, *interpreter_places(program.python))),
                 *((place, "device") for place in _DEVICES),

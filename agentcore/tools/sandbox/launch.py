@@ -49,7 +49,7 @@ def job_for(
     rules: tuple[tuple[str, str], ...] = (),
     filter_: str = "",
     files: dict[str, str] | None = None,
-    temporary: bool = False,
+    temporary: str = "",
 ) -> Job:
     """The job of a program, with the environment that all backends give."""
     passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SYSTEM", "Kept", "interpreter_places", "kept_places"]
+__all__ = ["SETTINGS", "SYSTEM", "Kept", "interpreter_places", "kept_places", "refusal"]
 
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 """Programs and libraries of the system."""
@@ -37,6 +37,16 @@ class Kept:
     read_only: tuple[str, ...] = ()
     hidden_files: tuple[str, ...] = ()
     hidden_folders: tuple[str, ...] = ()
+
+
+def refusal(workspace: Path) -> str:
+    """Why a folder can be no workspace of a sandbox; empty when it can."""
+    if workspace == Path("/"):
+        return "the workspace is '/', so nothing would be outside of it; give a folder below"
+    system = next((place for place in SYSTEM if workspace.is_relative_to(place)), "")
+    if system:
+        return f"the workspace {str(workspace)!r} is a part of the system, {system}; give another"
+    return ""
 
 
 def kept_places(workspace: Path) -> Kept:

@@ -1,5 +1,6 @@
 """Programs that nothing confines: limits and a clean end, no walls."""
 
+import tempfile
 from dataclasses import dataclass
 
 from agentcore.tools.sandbox.base import Finished, Program
@@ -22,6 +23,9 @@ class Plain:
     async def run(self, program: Program) -> Finished:
         """Run a program; see `Sandbox.run`."""
         job = job_for(
-            program, argv=(program.python, *PYTHON_OPTIONS), home=TEMPORARY, temporary=True
+            program,
+            argv=(program.python, *PYTHON_OPTIONS),
+            home=TEMPORARY,
+            temporary=tempfile.gettempdir(),
         )
         return (await supervised(job, program))[0]

@@ -32,8 +32,8 @@ class Job:
     disk_bytes: int
     files_made: int
     processes: int
-    temporary: bool = False
-    """A temporary folder is made for it."""
+    temporary: str = ""
+    """The folder in which one is made for this run alone; empty for none."""
     rules: tuple[tuple[str, str], ...] = ()
     """What Landlock allows; none: Landlock is not used."""
     filter: str = ""

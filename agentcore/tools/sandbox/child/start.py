@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 from dataclasses import replace
 
 from agentcore.tools.sandbox.child.job import FILE, STATUS, TEMPORARY, Job
@@ -77,6 +76,8 @@ def _file(content: bytes) -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("program")
     else:
+        import tempfile  # 15 ms that only other systems need
+
         descriptor, path = tempfile.mkstemp()
         os.unlink(path)
     with os.fdopen(os.dup(descriptor), "wb") as writer:

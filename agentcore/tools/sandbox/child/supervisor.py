@@ -10,7 +10,6 @@ import os
 import select
 import signal
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -108,7 +107,10 @@ def main() -> NoReturn:
 
 def _run(job: Job) -> dict[str, object]:
     _adopt_orphans()
-    folder = tempfile.mkdtemp(prefix="agentcore-") if job.temporary else ""
+    folder = ""
+    if job.temporary:
+        folder = f"{job.temporary}/agentcore-{os.urandom(8).hex()}"
+        os.mkdir(folder, 0o700)
     try:
         return _watched(with_temporary(job, folder) if folder else job, folder)
     finally:
