@@ -480,6 +480,20 @@ for fd in range(3, 1024):
         against=P.NESTED_NAMESPACES,
         code=attempt("os.chroot('.')", "True"),
     ),
+    # Bubblewrap left /proc/sys writable for root: core_pattern is run by the kernel, outside.
+    Attack(
+        name="settings of the machine in /proc",
+        against=P.KERNEL,
+        code="""
+import glob, os
+paths = glob.glob('/proc/[a-z]*') + [f'{{top}}/{{n}}' for top, _, ns in os.walk('/proc/sys') for n in ns]
+for path in paths:
+    if os.path.realpath(path).split('/')[2].isdigit(): continue
+    try: os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK)); print('ESCAPED', path)
+    except OSError: pass
+""",
+        dangerous_in_the_open=True,
+    ),
     Attack(
         name="io_uring",
         against=P.KERNEL,

@@ -108,6 +108,12 @@ def make_io_uring() -> bool:
     return bool(LIBC.syscall(425, 1, ctypes.create_string_buffer(120)) >= 0)
 
 
+def open_setting() -> bool:
+    # Opened, and nothing written: it is the machine's.
+    os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))
+    return True
+
+
 def make_setuid() -> bool:
     open("tool", "w").close()
     os.chmod("tool", 0o4755)
@@ -158,7 +164,7 @@ ATTEMPTS: Final[dict[str, tuple[Callable[[], bool], ...]]] = {
     "other_processes": (read_command, read_memory),
     "signals": (signal_it,),
     "nested_namespaces": (new_namespace,),
-    "kernel": (make_io_uring, make_setuid),
+    "kernel": (make_io_uring, open_setting, make_setuid),
     "memory": (allocate,),
     "cpu": (compute_on,),
     "disk": (fill,),

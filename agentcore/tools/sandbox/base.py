@@ -56,7 +56,8 @@ MEANINGS: Final[Mapping[Protection, str]] = {
     Protection.OTHER_PROCESSES: "no other process is seen, traced or given other limits",
     Protection.SIGNALS: "no other process can be signalled",
     Protection.NESTED_NAMESPACES: "no new user namespace, no mount",
-    Protection.KERNEL: "no io_uring, keyring, bpf, perf, System V memory; no setuid bit is set",
+    Protection.KERNEL: "no io_uring, keyring, bpf, perf, System V memory; no setting of "
+    "the machine is changed, no setuid bit set",
     Protection.DAEMONS: "nothing outlives the run, whatever it calls",
     Protection.PROCESSES: "processes and threads together stay below a number",
     Protection.MEMORY: "memory of all its processes together stays below a number",

@@ -97,6 +97,9 @@ class Bubblewrap:
             *_kept(kept),
             # Both are folders in memory, without a size.
             *("--remount-ro", "/dev", "--remount-ro", "/"),
+            # Root without capabilities still owns /proc/sys: settings of the whole machine.
+            *_masked_in_proc(),
+            *("--remount-ro", "/proc"),
             *("--chdir", workspace, "--json-status-fd", STATUS),
             *(
                 ("--seccomp", FILE + _FILTER)
@@ -137,6 +140,16 @@ def _system() -> tuple[str, ...]:
         if place.exists():
             parts += ["--ro-bind", str(place.resolve()), str(place)]
     return (*parts, "--ro-bind-data", FILE + _PASSWD, "/etc/passwd")
+
+
+def _masked_in_proc() -> tuple[str, ...]:
+    places = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug")
+    return tuple(
+        part
+        for place in places
+        if Path(place).exists()
+        for part in ("--ro-bind", "/dev/null", place)
+    )
 
 
 def _kept(kept: Kept) -> tuple[str, ...]:
