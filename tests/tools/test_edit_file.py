@@ -109,6 +109,14 @@ def test_of_a_long_file_the_nearest_is_shown_in_little(tmp_path: Path) -> None:
     assert len(result.content.encode()) < 2_500
 
 
+def test_of_a_text_that_overlaps_itself_everywhere_not_all_places_are_counted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.py").write_text("a" * 2_000_000)
+
+    assert "at 100 places or more" in edit(tmp_path, "a" * 1_000_000, "b").content
+
+
 def test_a_file_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     (tmp_path / "b.py").write_text("x")
 

@@ -13,6 +13,8 @@ from agentcore.tools.files.texts import Feeds, Text
 __all__ = ["Edited", "NoEdit", "edited"]
 
 MAX_SHOWN_PLACES: Final = 20
+MAX_COUNTED_PLACES: Final = 100
+"""Overlapping ones beyond are not looked for: in a text of one letter each takes all of `old`."""
 MAX_SHOWN_BYTES: Final = 2_048
 MAX_COMPARED_LINES: Final = 20_000
 """Of a longer file only lines that differ in blanks are found."""
@@ -58,10 +60,12 @@ def edited(there: Text, old: str, new: str, *, replace_all: bool) -> Edited:
     if not places:
         raise NoEdit(_not_found(feeds.text, sought, new.replace("\r\n", "\n")))
     if len(places) > 1 and not replace_all:
+        or_more = " or more" if len(places) >= MAX_COUNTED_PLACES else ""
         shown = ", ".join(map(str, numbers[:MAX_SHOWN_PLACES]))
         more = " and more" if len(numbers) > MAX_SHOWN_PLACES else ""
         raise NoEdit(
-            f"old stands at {len(places)} places, which begin at lines {shown}{more}: give more "
+            f"old stands at {len(places)} places{or_more}, which begin at lines "
+            f"{shown}{more}: give more "
             "lines around the one that is meant, or set replace_all"
         )
     parts: list[str] = []
@@ -108,7 +112,7 @@ def _line_end(there: Text, matched: str) -> str:
 def _places(text: str, sought: str, *, overlapping: bool) -> list[int]:
     places: list[int] = []
     place = text.find(sought)
-    while place >= 0:
+    while place >= 0 and not (overlapping and len(places) >= MAX_COUNTED_PLACES):
         places.append(place)
         place = text.find(sought, place + (1 if overlapping else len(sought)))
     return places
