@@ -277,6 +277,11 @@ class Tool:
         return await result if isinstance(result, Awaitable) else result
 
     def _timed_out(self, running: Running) -> str:
+        if not is_async(self.function) and not running.has_begun:
+            return (
+                f"{self.name} was not begun within its {self.timeout:g} seconds: other calls took "
+                "all threads. Nothing of it took effect."
+            )
         text = f"{self.name} was stopped: it took longer than its {self.timeout:g} seconds. "
         if running.goes_on:
             return text + (

@@ -2,7 +2,8 @@
 
 A call that is cancelled, or whose time is up, is asked to end (`ToolContext.is_cancelled`) and
 waited for as long as `Running.grace_seconds`. After that its thread is left to itself, and
-`Running.goes_on` says so: what it writes may still change.
+`Running.goes_on` says so: what it writes may still change. It takes no place among the threads of
+the event loop any more, but on asyncio the process ends only when its threads have ended.
 """
 
 import logging
@@ -14,21 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
-from anyio.lowlevel import RunVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["CANCEL_GRACE_SECONDS", "MAX_THREADS", "Running", "run_in_thread"]
+__all__ = ["CANCEL_GRACE_SECONDS", "Running", "run_in_thread"]
 
 CANCEL_GRACE_SECONDS: Final = 0.5
 """How long a cancelled sync function is waited for."""
-MAX_THREADS: Final = 40
-"""Sync functions that run at once in one event loop; those left to themselves do not count."""
 _POLL_SECONDS: Final = 0.01
 
 _log = logging.getLogger("agentcore")
-_slots: RunVar[anyio.CapacityLimiter] = RunVar("agentcore_tool_threads")
 
 
 class Running:
@@ -62,6 +59,11 @@ class Running:
         self._lock = threading.Lock()
         self._started = False
         self._ended = threading.Event()
+
+    @property
+    def has_begun(self) -> bool:
+        """The function was called in a thread; always False for an async function."""
+        return self._started
 
     @property
     def goes_on(self) -> bool:
@@ -119,15 +121,19 @@ async def run_in_thread(function: Callable[[], object], name: str, running: Runn
 
     abandoned: list[bool] = []
     try:
-        # A limiter of its own: on trio an abandoned thread keeps its place until it ends.
         async with _slot():
-            await anyio.to_thread.run_sync(
-                work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-            )
+            try:
+                # A limiter of its own: on trio a thread that goes on keeps its place until it ends.
+                await anyio.to_thread.run_sync(
+                    work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
+            except anyio.get_cancelled_exc_class():
+                running.cancel()
+                with anyio.move_on_after(running.grace_seconds, shield=True):
+                    await running.wait_ended()
+                raise
     except anyio.get_cancelled_exc_class():
-        running.cancel()
-        with anyio.move_on_after(running.grace_seconds, shield=True):
-            await running.wait_ended()
+        running.cancel()  # it may not have had a place yet
         if running.goes_on:
             abandoned.append(True)
             _log.warning(
@@ -148,12 +154,8 @@ def _say_ended(name: str, seconds: float, error: BaseException | None) -> None:
 
 @asynccontextmanager
 async def _slot() -> "AsyncIterator[None]":
-    """One of the places for sync functions of this event loop."""
-    try:
-        slots = _slots.get()
-    except LookupError:
-        slots = anyio.CapacityLimiter(MAX_THREADS)
-        _slots.set(slots)
+    """One of the places for threads of this event loop, given back when nobody waits any more."""
+    slots = anyio.to_thread.current_default_thread_limiter()
     # Borrowed for an object of its own: one task may run several functions at once by nesting.
     borrower = object()
     await slots.acquire_on_behalf_of(borrower)

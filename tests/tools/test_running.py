@@ -2,24 +2,29 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 import pytest
 
+from agentcore.testing import run_in_virtual_time
 from agentcore.tools import Tool, ToolContext, ToolFailed, ToolResult, tool
 from agentcore.tools.failures import CallCancelled
-from agentcore.tools.running import MAX_THREADS, Running
+from agentcore.tools.running import Running
 
 CONTEXT = ToolContext(workspace=Path("/nowhere"))
 SOON = 0.02
 """Seconds: for what must run out."""
 LONG = 20.0
 """Seconds: for what must not."""
+MAX_THREADS = 40
+"""Of anyio, in one event loop."""
 
 
 class Gate:
@@ -194,6 +199,45 @@ async def test_threads_that_go_on_take_no_place_from_others(gate: Gate) -> None:
             one.open.set()
         for running in all_running:
             await ended(running)
+
+
+async def test_a_call_that_found_no_thread_has_done_nothing(gate: Gate) -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hanging(gate).run, {}, CONTEXT)
+        await has_begun_without_a_thread(gate)
+        second = Gate()
+        result = await hanging(second, SOON).run({}, CONTEXT)
+        assert result == ToolResult(
+            content="hang was not begun within its 0.02 seconds: other calls took all threads. "
+            "Nothing of it took effect.",
+            is_error=True,
+        )
+        gate.open.set()
+    assert not second.begun.is_set()
+
+
+async def has_begun_without_a_thread(gate: Gate) -> None:
+    with anyio.fail_after(LONG):
+        while not gate.begun.is_set():  # noqa: ASYNC110  # a thread sets it
+            await anyio.sleep(0.005)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_under_virtual_time_a_function_at_work_is_not_out_of_time(
+    backend: Literal["asyncio", "trio"],
+) -> None:
+    """Virtual time knows of threads under the default limiter alone; others let its clock jump."""
+
+    @tool(timeout=30.0)
+    def work() -> str:
+        time.sleep(0.1)
+        return "done"
+
+    async def main() -> str:
+        return (await work.run({}, CONTEXT)).content
+
+    assert run_in_virtual_time(main, backend=backend) == "done"
 
 
 async def test_no_more_than_forty_run_at_once(gate: Gate) -> None:
