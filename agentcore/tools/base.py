@@ -94,7 +94,9 @@ class Tool:
                 f"tool {self.name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
                 "give one with @tool(name=…)"
             )
-        if self.timeout is not None and not self.timeout > 0:
+        seconds: object = self.timeout
+        is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if self.timeout is not None and not (is_number and self.timeout > 0):
             raise ConfigurationError(
                 f"tool {self.name!r}: timeout={self.timeout!r} must be above 0 seconds, or None "
                 "for no limit"
@@ -217,7 +219,8 @@ class Tool:
                 f"{type(error).__name__}: {str(error)[:MAX_SHOWN_CHARACTERS]}"
             ) from error
         return {
-            info.alias or name: getattr(model, name)
+            # By the dict: as an attribute, a deprecated field warns on each call.
+            info.alias or name: vars(model)[name]
             for name, info in type(model).model_fields.items()
         }
 

@@ -17,6 +17,7 @@ pydantic validates what comes, so nothing is lost when a rule leaves the schema:
 description instead, where the model reads it.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -136,14 +137,26 @@ def _portable(schema: JsonValue, walk: _Walk, inside: tuple[str, ...]) -> JsonOb
         return dict(_ANY)
     schema, inside, again = _resolved(schema, walk, inside)
     if again:
-        return described({"type": "object"}, [again], schema.get("description"))
+        is_object = schema.get("type") == "object" or "properties" in schema
+        return described(
+            {"type": "object"} if is_object else dict(_ANY), [again], schema.get("description")
+        )
     node = _Node()
     _shape(schema, walk, inside, node)
-    if "default" in schema and (schema["default"] is not None or accepts_null(node.kept)):
+    if "default" in schema and _is_default(schema["default"], node.kept):
         node.kept["default"] = schema["default"]
     if isinstance(examples := schema.get("examples"), list) and examples:
         node.notes.append(f"For example: {', '.join(map(shown, examples[:3]))}.")
     return described(node.kept, node.notes, schema.get("description"))
+
+
+def _is_default(value: JsonValue, schema: JsonObject) -> bool:
+    """Whether a default can be told: JSON has no infinity, and no null where none is taken."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return value is not None or accepts_null(schema)
 
 
 def _resolved(
@@ -224,6 +237,9 @@ def _kind_of(schema: JsonObject) -> str:
 def _choice(values: list[JsonValue], node: _Node) -> None:
     """An `enum` of texts; of other values their type, and the values in words."""
     texts = [value for value in values if isinstance(value, str)]
+    if any(isinstance(value, (list, dict)) for value in values):
+        # pydantic knows such a value by the Python object alone, which JSON cannot name.
+        raise SchemaError("its choices are no plain values; name them by texts")
     branches: list[JsonObject] = []
     if texts:
         branches.append({"type": "string", "enum": list(dict.fromkeys(texts))})
@@ -234,8 +250,6 @@ def _choice(values: list[JsonValue], node: _Node) -> None:
         branch: JsonObject = {"type": kind}
         listed = ", ".join(map(shown, own))
         said = f"One of: {listed}." if len(own) > 1 else f"Always {listed}."
-        if kind == "array":
-            branch["items"] = dict(_ANY)
         branches.append(described(branch, [] if kind == "null" else [said], None))
     _union(iter(branches), node)
 
@@ -244,8 +258,6 @@ _KINDS: Final[tuple[tuple[str, Callable[[JsonValue], bool]], ...]] = (
     ("boolean", lambda value: isinstance(value, bool)),
     ("integer", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     ("number", lambda value: isinstance(value, float)),
-    ("array", lambda value: isinstance(value, list)),
-    ("object", lambda value: isinstance(value, dict)),
     ("null", lambda value: value is None),
 )
 

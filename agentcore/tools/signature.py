@@ -4,8 +4,19 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MethodType, SimpleNamespace, UnionType
-from typing import Annotated, Any, ClassVar, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from pydantic.fields import FieldInfo
@@ -136,6 +147,7 @@ def _parameters(tool_name: str, function: ToolFunction) -> tuple[dict[str, tuple
                 "a model sends named arguments only"
             )
         annotation = _annotation(tool_name, function, parameter)
+        _check_literals(tool_name, parameter.name, annotation)
         if not _is_context(tool_name, parameter.name, annotation):
             default = ... if parameter.default is parameter.empty else parameter.default
             parameters[parameter.name] = (annotation, default)
@@ -171,6 +183,17 @@ def _annotation(tool_name: str, function: ToolFunction, parameter: inspect.Param
             f"tool {tool_name!r}: the annotation of parameter {parameter.name!r} cannot be "
             f"resolved ({_first_line(error)}); import what it names at run time"
         ) from error
+
+
+def _check_literals(tool_name: str, parameter: str, annotation: object) -> None:
+    """A `Literal` of an enum's members takes the Python objects alone, which no model can send."""
+    for part in get_args(annotation):
+        if get_origin(annotation) is Literal and isinstance(part, Enum):
+            raise ConfigurationError(
+                f"tool {tool_name!r}: parameter {parameter!r} is a Literal of {part}, which no "
+                f"JSON is; annotate it with {type(part).__name__}, or a Literal of values"
+            )
+        _check_literals(tool_name, parameter, part)
 
 
 def _is_context(tool_name: str, parameter: str, annotation: object) -> bool:

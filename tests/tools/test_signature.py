@@ -1,11 +1,12 @@
 """What may stand under `@tool`, and what of it the model is told."""
 
+import enum
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal, Optional
 from uuid import UUID
 
 import anyio
@@ -242,6 +243,13 @@ def twice(one: ToolContext, other: ToolContext | None = None) -> None: ...
 def spread(*, key: str, **more: int) -> None: ...
 
 
+class Colour(enum.Enum):
+    RED = "red"
+
+
+def of_members(colours: list[Literal[Colour.RED]] | None) -> None: ...
+
+
 REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: tool(name="it")(vars(Broken)["of_class"]), "a classmethod is callable only through"),
     (lambda: tool(Broken.of_instance), r"'self' is not bound.*tool\(instance.of_instance\)"),
@@ -258,6 +266,9 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: tool(tool(decorated)), "'decorated' is a tool already"),
     (lambda: tool(timeout=0.0)(decorated), r"'decorated': timeout=0.0 must be above 0"),
     (lambda: tool(timeout=float("nan"))(decorated), "timeout=nan must be above 0"),
+    (lambda: tool(timeout="30")(decorated), "timeout='30' must be above 0"),  # type: ignore[call-overload]
+    # The schema said "red", and "red" was refused.
+    (lambda: tool(of_members), "'colours' is a Literal of Colour.RED.*annotate it with Colour"),
 ]
 
 
@@ -373,6 +384,16 @@ def test_a_text_with_half_an_emoji_is_judged_all_the_same(text: str) -> None:
 
     with pytest.raises(InvalidArguments):
         take.validate({"number": text})
+
+
+def test_a_deprecated_parameter_does_not_warn_on_each_call() -> None:
+    """Under warnings as errors, every call of the tool ended the run."""
+
+    @tool
+    def take(old: Annotated[int, Field(deprecated="use new")] = 1, new: int = 2) -> int:
+        return old + new
+
+    assert take.validate({"old": 3}) == {"old": 3, "new": 2}
 
 
 async def test_a_lambda_that_gives_a_coroutine_is_awaited() -> None:
