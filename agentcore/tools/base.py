@@ -272,12 +272,18 @@ class Tool:
 
     async def _called(self, keywords: Mapping[str, Any], running: Running) -> object:
         result: object
-        if is_async(self.function):
-            result = self.function(**keywords)
-        else:
-            await run_in_thread(lambda: self.function(**keywords), self.name, running)
-            (result,) = running.value
-        return await result if isinstance(result, Awaitable) else result
+        try:
+            if is_async(self.function):
+                result = self.function(**keywords)
+            else:
+                await run_in_thread(lambda: self.function(**keywords), self.name, running)
+                (result,) = running.value
+            return await result if isinstance(result, Awaitable) else result
+        except CallCancelled:  # no Exception: nobody above would take it for a failed call
+            raise ToolFailed(
+                f"{self.name} gave up before it was done. What it had done until then stays done: "
+                "look before you call it again."
+            ) from None
 
     def _timed_out(self, running: Running) -> str:
         if not is_async(self.function) and not running.has_begun:

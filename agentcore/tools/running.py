@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from agentcore.tools.failures import CallCancelled
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -109,6 +111,7 @@ async def run_in_thread(function: Callable[[], object], name: str, running: Runn
 
     def work() -> None:
         if not running.begin():
+            running.error = CallCancelled()
             return
         try:
             running.value = (function(),)

@@ -163,7 +163,7 @@ def _resolved(
     schema: JsonObject, walk: _Walk, inside: tuple[str, ...]
 ) -> tuple[JsonObject, tuple[str, ...], str]:
     """The schema without `$ref` and `allOf`; a sentence instead, for a type within itself."""
-    for _ in range(MAX_PARTS):
+    while True:
         reference = schema.get("$ref")
         if isinstance(reference, str):
             name = reference.removeprefix("#/$defs/")
@@ -178,7 +178,6 @@ def _resolved(
             schema = _merged(parts, {k: v for k, v in schema.items() if k != "allOf"})
         else:
             return schema, inside, ""
-    raise SchemaError("its references go round in a circle")
 
 
 def _merged(parts: list[JsonValue], rest: JsonObject) -> JsonObject:

@@ -118,7 +118,13 @@ def test_a_list_of_choices_keeps_its_lines() -> None:
 
 
 def test_a_docstring_that_cannot_be_read_stands_as_it_is() -> None:
-    assert read_docstring(":param: what\n:returns").description == ":param: what\n:returns"
+    text = ":param: what\n:returns"
+    assert read_docstring(text) == Described(description=text)
+
+
+def test_what_is_deprecated_is_said() -> None:
+    text = "Sum.\n\n:param a: One.\n:deprecated: Use add."
+    assert read_docstring(text).description == "Sum.\n\nDeprecated: Use add."
 
 
 @given(st.text(max_size=200) | st.text(":paramretunsAgs-\n #>", max_size=80))

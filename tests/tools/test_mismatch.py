@@ -94,6 +94,10 @@ def test_a_long_list_of_choices_is_cut() -> None:
     )
 
 
+def test_a_schema_that_says_nothing_takes_anything() -> None:
+    assert shape_of({}, 1) == shape_of(True, 1) == "any"
+
+
 def test_many_problems_are_counted() -> None:
     text = refusal(fill, {f"x{number}": 1 for number in range(30)})
     assert text.count("\n- ") == 9

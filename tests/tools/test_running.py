@@ -181,6 +181,21 @@ async def test_a_call_cancelled_before_it_began_never_does(gate: Gate) -> None:
     assert not gate.begun.is_set()
 
 
+@pytest.mark.parametrize("is_begun", [True, False])
+async def test_a_function_that_gives_up_of_its_own_accord_has_failed(is_begun: bool) -> None:
+    """It is no `Exception`: it went through dispatch, and ended the run."""
+    running = Running()
+
+    def give_up(context: ToolContext) -> None:
+        running.cancel()
+        context.check_cancelled()
+
+    if not is_begun:
+        running.cancel()
+    with pytest.raises(ToolFailed, match="give_up gave up before it was done"):
+        await tool(give_up).run({}, CONTEXT, running)
+
+
 async def test_threads_that_go_on_take_no_place_from_others(gate: Gate) -> None:
     """The limiter of 40 was full of them once, and every further sync tool hung."""
     gates = [Gate() for _ in range(MAX_THREADS + 1)]

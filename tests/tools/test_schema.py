@@ -223,6 +223,14 @@ WRITTEN: list[tuple[JsonObject, JsonObject]] = [
     ({"type": "object", "properties": {"a": {"type": "null"}}, "additionalProperties": True},
      {"type": "object", "properties": {"a": {"type": "null"}},
       "description": "Further keys may be given."}),
+    ({"type": "array"}, {"type": "array", "items": ANY}),
+    ({"allOf": [True, {"type": "null"}]}, {"type": "null"}),
+    ({"type": "array", "prefixItems": [{"type": "null"}], "items": {"type": "string"}},
+     {"type": "array", "items": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+      "description": "In this order: null, string."}),
+    ({"type": "object", "propertyNames": {"pattern": "^a$", "type": "string"}},
+     {"type": "object",
+      "description": "Of a key: Matches the regular expression ^a$"}),
     # JSON has no infinity: it went out as one, and no endpoint could read the request.
     ({"type": "number", "default": float("inf")}, {"type": "number"}),
     # A type that holds itself and is no object: once it was said to be one, and a grammar would
