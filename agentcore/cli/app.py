@@ -30,6 +30,7 @@ from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import Display, size
 from agentcore.cli.drafts import drafts
 from agentcore.cli.explain import explain
+from agentcore.cli.guidance import guidance
 from agentcore.cli.models import models
 from agentcore.cli.probe import probe
 from agentcore.cli.record import record
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 
 app.command()(explain)
+app.command()(guidance)
 app.command()(models)
 app.command()(probe)
 app.command()(record)

@@ -6,10 +6,11 @@ words, with every sample of its situation.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agentcore.guidance.folder import NAMES, SUFFIX, Problem, nearest
+from agentcore.guidance.folder import NAMES, SUFFIX, Problem, nearest, read_folder
 from agentcore.guidance.samples import samples_of
 from agentcore.guidance.situations import SITUATIONS, Situation, Value
 from agentcore.guidance.templates import environment_of, package_source
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import jinja2
     from jinja2 import nodes
 
-__all__ = ["KNOWN_TOOLS", "MAX_WORDS", "check_sources", "problems_of_form"]
+__all__ = ["KNOWN_TOOLS", "MAX_WORDS", "check_folder", "check_sources"]
 
 MAX_WORDS: Final = 120
 """Of a text that a model reads, with values of ordinary length: what it obeys, it must read."""
@@ -88,11 +89,25 @@ _FILTERS: Final = frozenset(
 _PREFIX: Final = "agentcore/"
 
 
-def check_sources(sources: Mapping[str, str], *, offered: Collection[str] = ()) -> list[Problem]:
+def check_folder(folder: Path, *, offered: Collection[str] = ()) -> list[Problem]:
+    """Everything that is wrong with a folder of templates; empty for one that can be used.
+
+    Args:
+        folder: Where `<name>.md.jinja` are.
+        offered: Names of the tools on offer, which a template may name.
+    """
+    sources, problems = read_folder(folder)
+    return problems + check_sources(sources, folder=folder, offered=offered)
+
+
+def check_sources(
+    sources: Mapping[str, str], *, folder: Path = Path(), offered: Collection[str] = ()
+) -> list[Problem]:
     """Everything that is wrong with templates, by file.
 
     Args:
         sources: The text of each, by name.
+        folder: Where they are, for what is told.
         offered: Names of the tools on offer, which a template may name.
     """
     environment = environment_of(sources)
@@ -100,16 +115,16 @@ def check_sources(sources: Mapping[str, str], *, offered: Collection[str] = ()) 
     for kind in SITUATIONS:
         source = sources.get(kind.template)
         if source is not None:
-            found = problems_of_form(kind, source, environment)
+            found = _problems_of_form(kind, source, environment)
             # Not even tried while its form is wrong: it might not end.
             problems += found or _problems_of_words(kind, source, environment, offered)
-    return problems
+    return [replace(one, file=str(folder / one.file)) for one in problems]
 
 
 # --- the form -------------------------------------------------------------------------------
 
 
-def problems_of_form(
+def _problems_of_form(
     kind: type[Situation], source: str, environment: "jinja2.Environment"
 ) -> list[Problem]:
     """What of a template's form cannot be used: its syntax, its constructs, its names."""

@@ -51,7 +51,7 @@ class Templates:
             from agentcore.guidance.checks import check_sources
 
             sources, problems = read_folder(self.folder)
-            problems += check_sources(sources, offered=offered)
+            problems += check_sources(sources, folder=self.folder, offered=offered)
             if problems:
                 told = [f"- {problem}" for problem in problems[:MAX_TOLD_PROBLEMS]]
                 if more := len(problems) - len(told):
