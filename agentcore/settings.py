@@ -119,6 +119,8 @@ def checked_guidance(folder: str | os.PathLike[str] | None, tools: Iterable[Tool
     if folder is None:
         return Templates()
     try:
+        if not os.fspath(folder):
+            raise TypeError("no path")  # Path("") is the current folder, which nobody meant
         path = Path(folder)
     except TypeError:
         raise ConfigurationError(

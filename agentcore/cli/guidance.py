@@ -131,10 +131,11 @@ def _list(described: Sequence[_Described], console: Console) -> None:
     table.add_column("when", overflow="fold")
     with_source = any(one.source != "package" for one in described)
     if with_source:
-        table.add_column("from", overflow="fold")
+        table.add_column("from", no_wrap=True)
     for one in described:
         row = [one.name, one.reader, f"≤ {one.words}", one.when]
-        table.add_row(*map(Text, [*row, one.source] if with_source else row))
+        source = "package" if one.source == "package" else "your folder"
+        table.add_row(*map(Text, [*row, source] if with_source else row))
     console.print(table)
 
 

@@ -35,56 +35,19 @@ KNOWN_TOOLS: Final = (
 )
 """Tools that come with the package, which an agent may have or not."""
 
-_FORMS: Final = frozenset(
-    [
-        "Add",
-        "And",
-        "Block",
-        "Call",
-        "Compare",
-        "Concat",
-        "CondExpr",
-        "Const",
-        "Extends",
-        "Filter",
-        "If",
-        "Include",
-        "Name",
-        "Neg",
-        "Not",
-        "Operand",
-        "Or",
-        "Output",
-        "Sub",
-        "Template",
-        "TemplateData",
-        "Test",
-    ]
-)
+_FORMS: Final = frozenset((
+    "Add", "And", "Block", "Call", "Compare", "Concat", "CondExpr", "Const", "Extends", "Filter",
+    "If", "Include", "Keyword", "List", "Name", "Neg", "Not", "Operand", "Or", "Output", "Sub",
+    "Template", "TemplateData", "Test", "Tuple",
+))  # fmt: skip
 """Constructs that end by themselves, and give no more than they are given.
 
 No loop, no macro, no assignment, no product, no attribute: nothing that takes more time or room
 than the template is long. So no template can hold a run up, and none needs a time limit."""
-_FILTERS: Final = frozenset(
-    [
-        "abs",
-        "capitalize",
-        "count",
-        "d",
-        "default",
-        "first",
-        "int",
-        "last",
-        "length",
-        "lower",
-        "string",
-        "title",
-        "trim",
-        "truncate",
-        "upper",
-        "wordcount",
-    ]
-)
+_FILTERS: Final = frozenset((
+    "abs", "capitalize", "count", "d", "default", "first", "int", "last", "length", "lower",
+    "string", "title", "trim", "truncate", "upper", "wordcount",
+))  # fmt: skip
 """Filters whose result is no longer than what goes in."""
 _PREFIX: Final = "agentcore/"
 
@@ -133,19 +96,26 @@ def _problems_of_form(
     file = kind.template + SUFFIX
     try:
         tree = environment.parse(source)
-        found = _wrong_forms(kind, tree)
+        found = _wrong_forms(kind, tree, environment)
         if not found:
             environment.compile(source)  # only what is known to be small
     except TemplateSyntaxError as error:
         return [Problem(file=file, line=error.lineno, text=f"{error.message}")]
     except (RecursionError, MemoryError, SyntaxError):
         return [Problem(file=file, text="it is nested too deeply; put conditions side by side")]
+    except ValueError as error:  # a number with thousands of digits
+        return [Problem(file=file, text=f"it cannot be read as a template: {error}")]
     return [Problem(file=file, line=line, text=text) for line, text in found]
 
 
-def _wrong_forms(kind: type[Situation], tree: "nodes.Template") -> list[tuple[int, str]]:
+def _wrong_forms(
+    kind: type[Situation], tree: "nodes.Template", environment: "jinja2.Environment"
+) -> list[tuple[int, str]]:
     names = tuple(field.name for field in fields(kind))
-    found = [(node.lineno, text) for node in _walk(tree) if (text := _wrong_with(node, names))]
+    tests = tuple(environment.tests)
+    found = [
+        (node.lineno, text) for node in _walk(tree) if (text := _wrong_with(node, names, tests))
+    ]
     return [*found, *_wrong_blocks(tree)]
 
 
@@ -158,8 +128,14 @@ def _walk(tree: "nodes.Node") -> Iterator["nodes.Node"]:
         stack += reversed(list(node.iter_child_nodes()))
 
 
-def _wrong_with(node: "nodes.Node", names: tuple[str, ...]) -> str:
-    """Why a node cannot be taken; empty when it can."""
+def _wrong_with(node: "nodes.Node", names: tuple[str, ...], tests: tuple[str, ...]) -> str:
+    """Why a node cannot be taken; empty when it can.
+
+    Args:
+        node: A part of the template.
+        names: The variables that there are.
+        tests: What may stand after `is`.
+    """
     from jinja2 import nodes
 
     form = type(node).__name__
@@ -175,6 +151,8 @@ def _wrong_with(node: "nodes.Node", names: tuple[str, ...]) -> str:
         return f"there is no variable {node.name!r}; {nearest(node.name, names)}"
     if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
         return f"the filter {node.name!r} cannot be used; {nearest(node.name, _SORTED_FILTERS)}"
+    if isinstance(node, nodes.Test) and node.name not in tests:
+        return f"there is no test {node.name!r}; {nearest(node.name, tests)}"
     if isinstance(node, nodes.Extends | nodes.Include):
         return _wrong_target(node.template)
     return ""
@@ -198,6 +176,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "Div": "a division",
     "FloorDiv": "a division",
     "FilterBlock": "a filter block",
+    "ScopedEvalContextModifier": "autoescape",
+    "Slice": "a subscript",
 }
 
 
@@ -283,6 +263,8 @@ def _problems_of_words(
             problems.setdefault(
                 rule, Problem(file=file, text=f"{told}; seen with the sample ({sample.label})")
             )
+        if "bytes" in problems:
+            break  # a thousand more of this length would take their time
         if kind.levels():
             values = sample.variables.values()
             level = values.pop("level")

@@ -121,6 +121,9 @@ def _read(path: Path) -> str:
     if len(data) > MAX_TEMPLATE_BYTES:
         raise ValueError(f"it is longer than {MAX_TEMPLATE_BYTES:,} bytes; a text of 120 words is")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    if control := next((c for c in text if ord(c) < 32 and c not in "\t\n\r"), ""):
+        raise ValueError(f"it holds the control character {control!r}; leave it out")
+    return text

@@ -110,7 +110,10 @@ def package_source(name: str) -> str:
     Args:
         name: Without the suffix; one that exists.
     """
-    return (Path(__file__).parent.parent / "templates" / (name + SUFFIX)).read_text("utf-8")
+    environment = environment_of(None)
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name + SUFFIX)
+    return source
 
 
 def environment_of(sources: Mapping[str, str] | None) -> "jinja2.Environment":
