@@ -278,7 +278,9 @@ class Dispatcher:
             call.note = answer.note(fields)
             fields = dict(answer.arguments)
             call.arguments = tool.validate(fields)
-        call.touches = Touches.of(fields, reads=tool.reads, writes=tool.writes, alone=tool.alone)
+        call.touches = Touches.of(
+            {**tool.defaults, **fields}, reads=tool.reads, writes=tool.writes, alone=tool.alone
+        )
 
     # --- running ----------------------------------------------------------------------------
 

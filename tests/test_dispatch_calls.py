@@ -20,7 +20,7 @@ from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage
 from agentcore.result_store import ResultStore
 from agentcore.testing.strategies import json_values
-from agentcore.tools import Tool, ToolContext, ToolResult, tool
+from agentcore.tools import Tool, ToolContext, ToolResult, list_files, tool, write_file
 from agentcore.tools.approval import Answer, ApprovalRequest, Approve, Approved, Denied
 
 HINT = "\n" + Templates().render(RepeatedGuidance(tool="look", level=2))
@@ -246,3 +246,19 @@ async def test_what_could_not_be_stopped_is_not_met_again() -> None:
             break
         await anyio.sleep(0.005)
     assert told.content == "looked at a/b"
+
+
+# --- what a call touches --------------------------------------------------------------------
+
+
+async def test_what_is_left_out_touches_its_default(tmp_path: Path) -> None:
+    """A list of everything waits for the write before it, though it names no folder."""
+    here = dispatcher(write_file, list_files)
+    here.context = ToolContext(workspace=tmp_path)
+    text = "line\n" * 50_000
+    _, listed = await answers(
+        here,
+        ("write_file", {"path": "a.md", "mode": "create", "content": text}),
+        ("list_files", {}),
+    )
+    assert "a.md" in listed.content

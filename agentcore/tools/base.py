@@ -154,6 +154,15 @@ class Tool:
         return properties if isinstance(properties, dict) else {}
 
     @property
+    def defaults(self) -> JsonObject:
+        """Parameter → what it is when the model leaves it out, for those that have a default."""
+        return {
+            name: schema["default"]
+            for name, schema in self._properties.items()
+            if isinstance(schema, dict) and "default" in schema
+        }
+
+    @property
     def origin(self) -> str:
         """Where its function is from, for errors: `package.module.name`."""
         function = inspect.unwrap(getattr(self.function, "func", self.function))
