@@ -276,7 +276,8 @@ class Tool:
             raise running.error
         if running.value and not isinstance(running.value[0], Awaitable):
             return result_of(running.value[0])
-        running.timed_out_after = self.timeout
+        if is_async(self.function) or running.has_begun:
+            running.timed_out_after = self.timeout
         return ToolResult(content=self._timed_out(running), is_error=True)
 
     async def _called(self, keywords: Mapping[str, Any], running: Running) -> object:

@@ -57,7 +57,7 @@ class Running:
         self.error: BaseException | None = None
         """What it raised."""
         self.timed_out_after: float | None = None
-        """Seconds after which the call was given up; None when it was not."""
+        """Seconds after which the call was given up; None when it was not, or had not begun."""
         self._lock = threading.Lock()
         self._started = False
         self._ended = threading.Event()

@@ -90,6 +90,7 @@ async def test_a_sync_function_that_goes_on_is_said_to(
     with caplog.at_level(logging.WARNING, "agentcore"):
         result = await hanging(gate, SOON).run({}, CONTEXT, running)
         assert running.goes_on
+        assert running.timed_out_after == SOON
         assert result.is_error
         assert "took longer than its 0.02 seconds" in result.content
         assert "may still take effect" in result.content
@@ -221,8 +222,9 @@ async def test_a_call_that_found_no_thread_has_done_nothing(gate: Gate) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hanging(gate).run, {}, CONTEXT)
         await has_begun_without_a_thread(gate)
-        second = Gate()
-        result = await hanging(second, SOON).run({}, CONTEXT)
+        second, running = Gate(), Running()
+        result = await hanging(second, SOON).run({}, CONTEXT, running)
+        assert running.timed_out_after is None
         assert result == ToolResult(
             content="hang was not begun within its 0.02 seconds: other calls took all threads. "
             "Nothing of it took effect.",
