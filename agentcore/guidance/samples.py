@@ -43,12 +43,12 @@ class Sample:
 def _cut(kind: type[CutGuidance], reason: str) -> CutGuidance:
     return kind(
         tool="write_file",
-        target='"docs/migration plan.md"',
+        target='"docs/plan.md"',
         reason=reason,
-        on_disk='"docs/migration plan.md" has 1206 lines on disk; they are safe. The last of them '
-        "is: - 12. Move the tables of the second shard, then check the counts.",
+        on_disk='"docs/plan.md" has 1206 lines on disk; they are safe. The last of them '
+        "is: - 12. Check the counts.",
         level=1,
-        next_call='path="docs/migration plan.md", mode="append", start_line=1207',
+        next_call='path="docs/plan.md", mode="append", start_line=1207',
         draft_id="4f1c09ab",
         section_lines=103,
         received_lines=206,
@@ -102,7 +102,7 @@ SAMPLES: Final[tuple[Situation, ...]] = (
         rule="network-connection-lost",
         attempts=9,
         tool="write_file",
-        on_disk='"docs/migration plan.md" has 1206 lines on disk; they are safe.',
+        on_disk='"docs/plan.md" has 1206 lines on disk; they are safe.',
         received="14,310 bytes",
         advice="choose an endpoint that streams tool arguments, or ask for smaller sections.",
     ),
@@ -157,13 +157,12 @@ def shown_of(kind: type[Situation], level: int | None = None) -> Iterator[Sample
 _KEPT: Final[dict[str, Value]] = {"draft_id": "", "code_tool": ""}
 _PARKED: Final[dict[str, Value]] = {
     "on_disk": "206 lines of it are kept as draft 4f1c09ab, and are in no file yet. The last of "
-    "them is: - 12. Move the tables of the second shard.",
-    "next_call": 'path="docs/migration plan.md", mode="overwrite", resume="4f1c09ab", '
-    "start_line=207",
+    "them is: - 12. Check the counts.",
+    "next_call": 'path="docs/plan.md", mode="overwrite", resume="4f1c09ab", start_line=207',
 }
 _NOTHING: Final[dict[str, Value]] = {
-    "on_disk": '"docs/migration plan.md" does not exist on disk.',
-    "next_call": 'path="docs/migration plan.md", mode="create", start_line=1',
+    "on_disk": '"docs/plan.md" does not exist on disk.',
+    "next_call": 'path="docs/plan.md", mode="create", start_line=1',
     "draft_id": "",
     "kept_lines": 0,
 }
