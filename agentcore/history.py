@@ -98,7 +98,11 @@ class KeepUnder:
         window = self.window_tokens if self.window_tokens is not None else window_tokens
         if window is None:
             return None
-        return int(window * self.share) - estimate_tokens(_size([asdict(tool) for tool in tools]))
+        told = [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            for tool in tools
+        ]
+        return int(window * self.share) - estimate_tokens(_size(told))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -156,6 +156,9 @@ def test_what_is_outside_of_an_edit_is_as_it_was(
 ) -> None:
     there = Text(head + old + tail)
     sent = old.replace("\r\n", "\n") if sends_feeds else old
+    # A line end is one character: half of one is not found, and what is sent may read as a whole.
+    assume(not (old.endswith("\r") and tail.startswith("\n")))
+    assume("\r\n" not in sent or sent == old)
     try:
         made = edited(there, sent, new, replace_all=False)
     except NoEdit:

@@ -163,7 +163,7 @@ def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
         return Continuation(
             on_disk=f"{quoted} has {lines} lines on disk; they are safe. {_shown(text)}",
             next_call=append,
-            new_lines=max(0, lines - count_lines(before)),
+            new_lines=_new_lines(before, text),
         )
     if cut.fields.get("mode") == "append":
         return Continuation(on_disk=f"{quoted} has {lines} lines on disk.", next_call=append)
@@ -171,6 +171,15 @@ def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
         on_disk=f"{quoted} still holds the {lines} lines that it had before this call.",
         next_call=f'path={quoted}, mode="overwrite", start_line=1',
     )
+
+
+def _new_lines(before: str, after: str) -> int:
+    """Lines of a text that begins with the one before it, and that stood not in that as whole."""
+    known = count_lines(before)
+    begun = before.rpartition("\n")[2]
+    if begun and split_lines(after)[known - 1].rstrip("\r\n") != begun:
+        known -= 1  # its last line has grown
+    return count_lines(after) - known
 
 
 def _with_cut_text(change: Change, path: str, cut: CutDraft) -> str | None:
