@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MethodType, SimpleNamespace, UnionType
@@ -251,7 +251,8 @@ def _model(
         schema = model.model_json_schema(by_alias=True, schema_generator=_Quiet)
         for name, info in zip(parameters, model.model_fields.values(), strict=True):
             _check_name(name, info)
-        return model, schema, portable(_with_docs(schema, described.parameters))
+        said = {**described.parameters, **_noted(parameters, model)}
+        return model, schema, portable(_with_docs(schema, said))
     except Exception as error:  # pydantic raises several kinds for types that it cannot describe
         if len(parameters) > 1:
             for name in parameters:  # the one at fault raises, and is named
@@ -285,6 +286,16 @@ def _check_name(name: str, info: FieldInfo) -> None:
     """A parameter is called by its own name: another one would not reach the function."""
     if info.alias != name or info.validation_alias != name:
         raise SchemaError("it has an alias, but is called by its own name; take the alias out")
+
+
+def _noted(parameters: Iterable[str], model: type[BaseModel]) -> dict[str, str]:
+    """Descriptions that stand bare in an annotation: `Annotated[str, "The text to count."]`."""
+    return {
+        name: note
+        for name, info in zip(parameters, model.model_fields.values(), strict=True)
+        for note in info.metadata
+        if isinstance(note, str)
+    }
 
 
 def _with_docs(schema: JsonObject, said: Mapping[str, str]) -> JsonObject:

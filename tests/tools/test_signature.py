@@ -43,6 +43,27 @@ class Point:
     y: int
 
 
+def test_a_bare_text_in_an_annotation_is_the_description() -> None:
+    @tool
+    def count(
+        text: Annotated[str, "The text to count."],
+        at_least: Annotated[int, "Ignored.", Field(ge=1, description="Letters.")] = 1,
+    ) -> int:
+        """Count.
+
+        Args:
+            text: Ignored as well.
+        """
+        return len(text) - at_least
+
+    properties = count.parameters["properties"]
+    assert isinstance(properties, dict)
+    assert properties == {
+        "text": {"type": "string", "description": "The text to count."},
+        "at_least": {"type": "integer", "minimum": 1, "description": "Letters.", "default": 1},
+    }
+
+
 def test_the_docstring_describes_parameters_and_field_goes_before_it() -> None:
     @tool
     def find(

@@ -36,12 +36,17 @@ MAX_COMPARED_BYTES: Final = 64 * 1024 * 1024
 """A larger file is not read to see whether a section stands in it."""
 
 
-def file_tools(rules: FileRules) -> tuple[Tool, ...]:
-    """`write_file`, `read_file`, `edit_file`, `list_files` and `search_files`, by your rules."""
+def file_tools(rules: FileRules | None = None) -> tuple[Tool, ...]:
+    """`write_file`, `read_file`, `edit_file`, `list_files` and `search_files`, by your rules.
+
+    Args:
+        rules: What may be read and written; None for `FileRules()`.
+    """
+    rules = rules if rules is not None else FileRules()
     return tuple(make(rules) for make in (write_tool, read_tool, edit_tool, list_tool, search_tool))
 
 
-write_file, read_file, edit_file, list_files, search_files = file_tools(FileRules())
+write_file, read_file, edit_file, list_files, search_files = file_tools()
 
 
 def read_below(workspace: Path, path: str) -> bytes | None:
