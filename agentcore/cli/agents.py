@@ -44,7 +44,7 @@ Model: TypeAlias = Annotated[
 ToolNames: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
-        "--tool", help=f"Once for each of {', '.join(BUILTIN_TOOLS)}. Default: the first two."
+        "--tool", help=f"Once for each of {', '.join(BUILTIN_TOOLS)}. Default: all but the last."
     ),
 ]
 Workspace: TypeAlias = Annotated[Path, typer.Option(help="An existing folder to work in.")]
@@ -82,7 +82,7 @@ def tools_named(names: list[str] | None, ask: list[str] | None = None) -> list[T
         ConfigurationError: There is no tool of this name.
     """
     tools: list[Tool] = []
-    for name in names or ("write_file", "read_file"):
+    for name in names or tuple(BUILTIN_TOOLS)[:-1]:
         if name not in BUILTIN_TOOLS:
             known = ", ".join(BUILTIN_TOOLS)
             raise ConfigurationError(f"--tool {name}: there is no such tool (there are: {known})")
