@@ -74,7 +74,10 @@ def code_tool(
         why = await anyio.to_thread.run_sync(why_unconfined)
         if why and not context.unconfined_allowed:
             return ToolResult(content=f"Nothing was run: {why}.", is_error=True)
-        chosen = await anyio.to_thread.run_sync(_chosen, sandbox, python)
+        try:
+            chosen = await anyio.to_thread.run_sync(_chosen, sandbox, python)
+        except OSError as error:
+            return ToolResult(content=f"Nothing was run: {error}.", is_error=True)
         wall = min(timeout_seconds, limits.wall_seconds)
         held = replace(limits, wall_seconds=wall)
         program = Program(code=code, workspace=context.workspace, python=python, limits=held)

@@ -3,6 +3,7 @@
 import logging
 import struct
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from agentcore.tools.sandbox import (
 from agentcore.tools.sandbox.child.job import Job
 from agentcore.tools.sandbox.output import Output
 from agentcore.tools.sandbox.places import interpreter_places, kept_places
+from agentcore.tools.sandbox.plain import Plain
+from agentcore.tools.sandbox.probe import report_of
 from agentcore.tools.sandbox.seccomp import ROWS, SYSCALLS, filter_for
 
 
@@ -278,3 +281,15 @@ def test_it_is_found_out_once_and_logged_once(caplog: pytest.LogCaptureFixture) 
 
 def test_strongest_first() -> None:
     assert [backend.name for backend in BACKENDS] == ["bubblewrap", "bubblewrap", "landlock"]
+
+
+# The address of the probe's socket was too long, and with it nothing seemed to work at all.
+def test_the_probe_works_below_a_long_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("long" * 30)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    report = report_of(Plain(), sys.executable)
+    assert Protection.DAEMONS in report.enforced
+    assert Protection.UNIX_SOCKETS in report.not_enforced

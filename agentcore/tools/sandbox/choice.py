@@ -93,6 +93,10 @@ def probed(backend: Backend, python: str) -> Probed:
 
 
 def plain(python: str) -> Probed:
-    """No walls: for who has allowed it."""
+    """No walls: for who has allowed it.
+
+    Raises:
+        OSError: Not even that works here.
+    """
     with _lock:
         return probed(Plain(), python)

@@ -2,6 +2,7 @@
 
 import base64
 import platform
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,8 @@ class Landlock:
         Raises:
             OSError: It has none, or the machine's system calls are not known here.
         """
+        if sys.platform != "linux":  # there the numbers are those of other calls
+            raise OSError(f"{sys.platform!r} has no Landlock")
         if not filter_for("landlock", platform.machine()):
             raise OSError(f"no filter of system calls for {platform.machine()!r}")
         if not _abi():

@@ -1,5 +1,7 @@
 """Programs that nothing confines: limits and a clean end, no walls."""
 
+import os
+import sys
 import tempfile
 from dataclasses import dataclass
 
@@ -17,7 +19,13 @@ class Plain:
     name: str = "plain"
 
     def version(self) -> str:
-        """None."""
+        """None.
+
+        Raises:
+            OSError: The system has no `fork`, and so no supervisor.
+        """
+        if not hasattr(os, "fork"):
+            raise OSError(f"programs cannot be supervised on {sys.platform!r}: it has no fork")
         return ""
 
     async def run(self, program: Program) -> Finished:

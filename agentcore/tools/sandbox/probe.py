@@ -1,6 +1,5 @@
 """What a sandbox really does on this machine: seen by running a program in it that tries."""
 
-import fcntl
 import json
 import os
 import socket
@@ -145,7 +144,6 @@ def _scene() -> Iterator[_Scene]:
             "outside": str(outside),
             "tcp": str(tcp.getsockname()[1]),
             "udp": str(udp.getsockname()[1]),
-            "unix": str(outside / "socket"),
             "abstract": f"agentcore-{uuid4().hex}",
             "pid": str(os.getpid()),
             "started": _started(),
@@ -153,7 +151,7 @@ def _scene() -> Iterator[_Scene]:
             "file": str(_LIMITS.file_bytes),
             "processes": str(_LIMITS.processes),
         }
-        _listen(stack, targets["unix"])
+        _listen(stack, f"{_short(stack, outside)}/socket")
         if _started():  # Linux: only there are names without a file
             _listen(stack, "\0" + targets["abstract"])
         yield _Scene(workspace=workspace, outside=outside, targets=targets, udp=udp)
@@ -163,6 +161,15 @@ def _listen(stack: ExitStack, address: str) -> None:
     listener = stack.enter_context(socket.socket(socket.AF_UNIX))
     listener.bind(address)
     listener.listen()
+
+
+def _short(stack: ExitStack, folder: Path) -> str:
+    """Another name for a folder: an address has room for 107 bytes, and TMPDIR may be longer."""
+    if not _started():
+        return str(folder)
+    number = os.open(folder, os.O_RDONLY)
+    stack.callback(os.close, number)
+    return f"/proc/self/fd/{number}"
 
 
 def _started() -> str:
@@ -185,6 +192,8 @@ def _is_free(lock: Path) -> bool:
     """Whoever held it is dead."""
     if not lock.exists():
         return True
+    import fcntl  # not on Windows, where the package is to be imported all the same
+
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

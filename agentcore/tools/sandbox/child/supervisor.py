@@ -11,7 +11,7 @@ import select
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
 from agentcore.tools.sandbox.child.disk import Disk
@@ -37,7 +37,9 @@ class Watch:
     disk: Disk
     status: int | None = None
     """As `waitstatus_to_exitcode` gives it."""
-    reaped_seconds: float = field(default=0.0)
+    reaped_seconds: float = 0.0
+    is_alone: bool = False
+    """Nothing descends from us any more."""
 
     def reap(self) -> bool:
         """Collect what has ended; True while the program itself runs."""
@@ -45,6 +47,7 @@ class Watch:
             try:
                 pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
+                self.is_alone = True
                 return False
             if not pid:
                 return self.status is None
@@ -79,17 +82,9 @@ class Watch:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             self.reap()
-            if not _has_children():
+            if self.is_alone:
                 return
             time.sleep(0.001)
-
-
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def main() -> NoReturn:
