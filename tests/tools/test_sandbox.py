@@ -24,6 +24,8 @@ from agentcore.tools.sandbox import (
     SandboxReport,
     choice,
     choose,
+    launch,
+    probe,
 )
 from agentcore.tools.sandbox.child.job import Job
 from agentcore.tools.sandbox.output import Output
@@ -293,3 +295,29 @@ def test_the_probe_works_below_a_long_folder(
     report = report_of(Plain(), sys.executable)
     assert Protection.DAEMONS in report.enforced
     assert Protection.UNIX_SOCKETS in report.not_enforced
+
+
+AS_A_USER = "import os\nos.getuid = lambda: 54321\n"
+
+
+# For whoever is not root the kernel counts too, and the probe took its refusal for no limit.
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody counts")
+def test_processes_that_the_kernel_refuses_are_a_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = probe._attempts()
+    refusing = "def no():\n    raise BlockingIOError\n"
+    monkeypatch.setattr(
+        probe, "_attempts", lambda: f"{whole}\nATTEMPTS.clear()\n{refusing}\nos.fork = no\n"
+    )
+    assert Protection.PROCESSES in report_of(Plain(), sys.executable).enforced
+
+
+# A user's other programs used up the few that were spare, and pools failed at random.
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody counts")
+async def test_the_kernel_stops_later_than_the_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_SUPERVISOR", AS_A_USER + launch._SUPERVISOR)
+    code = "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC)[0])"
+    limits = ProgramLimits(processes=40)
+    program = Program(code=code, workspace=tmp_path, python=sys.executable, limits=limits)
+    assert int((await Plain().run(program)).output) >= 2 * 40

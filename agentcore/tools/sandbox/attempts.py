@@ -191,9 +191,13 @@ def tried(attempt: Callable[[], bool]) -> bool:
 def main(targets: dict[str, str]) -> None:
     TARGETS.update(targets)
     print(json.dumps({name: not any([*map(tried, tries)]) for name, tries in ATTEMPTS.items()}))
-    # At last, more processes than are allowed: that ends all of it.
+    # At last, more processes than are allowed: that ends all of it, or the kernel refuses them.
     for _ in range(int(TARGETS["processes"]) + 8):
-        if not os.fork():
+        try:
+            child = os.fork()
+        except OSError:
+            os._exit(int(TARGETS["refused"]))
+        if not child:
             time.sleep(30)
             os._exit(0)
     time.sleep(5)

@@ -31,6 +31,8 @@ __all__ = ["Backend", "report_of"]
 _LIMITS = ProgramLimits(
     wall_seconds=15.0, memory_bytes=256 * 1024**2, file_bytes=1024**2, processes=24
 )
+_REFUSED = 75
+"""Exit status of the attempts: the kernel itself lets them have no more processes."""
 
 
 class Backend(Protocol):
@@ -96,7 +98,7 @@ def report_of(backend: Backend, python: str) -> SandboxReport:
         finished = _in_thread(lambda: anyio.run(backend.run, program))
         told = _told(finished)
         blocked = {protection for protection in Protection if told.get(protection)} - scene.seen()
-    if finished.ended_by is Ending.PROCESSES:
+    if finished.ended_by is Ending.PROCESSES or finished.status == _REFUSED:
         blocked.add(Protection.PROCESSES)
     return SandboxReport(
         backend=backend.name,
@@ -150,6 +152,7 @@ def _scene() -> Iterator[_Scene]:
             "memory": str(_LIMITS.memory_bytes),
             "file": str(_LIMITS.file_bytes),
             "processes": str(_LIMITS.processes),
+            "refused": str(_REFUSED),
         }
         _listen(stack, f"{_short(stack, outside)}/socket")
         if _started():  # Linux: only there are names without a file

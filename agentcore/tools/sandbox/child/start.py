@@ -13,6 +13,7 @@ from agentcore.tools.sandbox.child.tree import tasks_of_user
 __all__ = ["start", "with_temporary"]
 
 _OPEN_FILES = 1024
+_SPARE_TASKS = 64
 _NICENESS = 5
 """The agent's own work, and the user's, come first."""
 _FIRST_TO_DIE = b"800"
@@ -111,10 +112,10 @@ def _limits(job: Job) -> None:
     _limit("RLIMIT_CPU", job.cpu_seconds)
     # Not the address space: runtimes reserve tens of gigabytes that they never use.
     _limit("RLIMIT_DATA", job.memory_bytes)
-    # The kernel counts all that this user runs, and does not count at all for root.
+    # Only a stop for what is faster than the supervisor looks: the kernel counts all that this user
+    # runs, also what others start meanwhile, and does not count at all for root.
     if sys.platform == "linux" and os.getuid():
-        _limit("RLIMIT_NPROC", tasks_of_user(os.getuid()) + job.processes + 8)
-        # A few more for the sandbox itself.
+        _limit("RLIMIT_NPROC", tasks_of_user(os.getuid()) + 2 * job.processes + _SPARE_TASKS)
     os.nice(_NICENESS)
     if sys.platform == "linux":
         with open("/proc/self/oom_score_adj", "wb") as file:
