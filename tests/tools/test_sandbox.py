@@ -17,6 +17,7 @@ from agentcore.tools import execute_code
 from agentcore.tools.sandbox import (
     BACKENDS,
     MEANINGS,
+    Ending,
     Finished,
     Program,
     ProgramLimits,
@@ -27,7 +28,7 @@ from agentcore.tools.sandbox import (
     launch,
     probe,
 )
-from agentcore.tools.sandbox.child.job import Job
+from agentcore.tools.sandbox.child.job import SIZE_BYTES, Job
 from agentcore.tools.sandbox.output import Output
 from agentcore.tools.sandbox.places import interpreter_places, kept_places
 from agentcore.tools.sandbox.plain import Plain
@@ -96,11 +97,11 @@ def test_a_job_comes_through_as_it_was() -> None:
         files_made=6,
         processes=7,
         rules=(("/usr", "read"),),
-        files={"x": "aGk="},
+        files={"x": b"hi"},
     )
-    assert Job.load(job.dump()) == job
-    assert job.dump().count(b"\n") == 1
-    assert job.file("x") == b"hi"
+    told = job.dump()
+    assert int.from_bytes(told[:SIZE_BYTES], "little") == len(told) - SIZE_BYTES
+    assert vars(Job.load(told[SIZE_BYTES:])) == vars(job)
 
 
 # --- the filter of system calls, run as the kernel would
@@ -321,3 +322,26 @@ async def test_the_kernel_stops_later_than_the_supervisor(
     limits = ProgramLimits(processes=40)
     program = Program(code=code, workspace=tmp_path, python=sys.executable, limits=limits)
     assert int((await Plain().run(program)).output) >= 2 * 40
+
+
+# A program that nothing confines can write what the supervisor seems to say; that raised.
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is that of Linux")
+async def test_a_report_that_is_none_is_no_error_of_ours(tmp_path: Path) -> None:
+    code = """
+import os, time
+open(f"/proc/{os.getppid()}/fd/2", "w").write("\\0nonsense\\0x\\0")
+os.kill(os.getppid(), 9)
+time.sleep(9)
+"""
+    program = Program(code=code, workspace=tmp_path, python=sys.executable)
+    assert (await Plain().run(program)).ended_by is Ending.LOST
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is that of Linux")
+async def test_without_proc_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = "import os.path\nos.path.exists = lambda path: not path.startswith('/proc')\n"
+    monkeypatch.setattr(launch, "_SUPERVISOR", hidden + launch._SUPERVISOR)
+    program = Program(code="print(1)", workspace=tmp_path, python=sys.executable)
+    finished = await Plain().run(program)
+    assert finished.ended_by is Ending.NOT_STARTED
+    assert finished.output.startswith("/proc is not mounted")

@@ -1,6 +1,5 @@
 """Programs in namespaces of their own, made by `bwrap`."""
 
-import base64
 import json
 import os
 import platform
@@ -68,7 +67,7 @@ class Bubblewrap:
             program,
             argv=argv,
             home=_HOME,
-            files={k: base64.b64encode(v).decode() for k, v in contents.items()},
+            files=contents,
         )
         return _judged(*await supervised(job, program))
 

@@ -1,6 +1,5 @@
 """Start a supervisor, read what the program prints, and what became of it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -47,8 +46,8 @@ def job_for(
     argv: tuple[str, ...],
     home: str,
     rules: tuple[tuple[str, str], ...] = (),
-    filter_: str = "",
-    files: dict[str, str] | None = None,
+    filter_: bytes = b"",
+    files: dict[str, bytes] | None = None,
     temporary: str = "",
 ) -> Job:
     """The job of a program, with the environment that all backends give."""
@@ -74,8 +73,8 @@ def job_for(
         processes=limits.processes,
         temporary=temporary,
         rules=rules,
-        filter=filter_,
-        files=files or {},
+        filter_=filter_,
+        files=files,
     )
 
 
@@ -162,24 +161,25 @@ async def _stop(process: anyio.abc.Process) -> None:
 def _finished(talk: _Talk) -> tuple[Finished, str]:
     text, total = talk.output.text(), talk.output.total
     try:
-        report = json.loads(bytes(talk.report))
+        why, limit, status, bubblewrap = bytes(talk.report).decode(errors="replace").split("\0")
+        ended_by = Ending.OUTPUT if talk.too_much else _ending(limit)
+        number = int(status) if status else None
     except ValueError:
         said = bytes(talk.report[-500:]).decode(errors="replace").strip()
         text = f"{text}\n{said}" if said else text
         return Finished(output=text, status=None, ended_by=Ending.LOST, output_bytes=total), ""
-    if report["why"]:
+    if why:
         not_started = Finished(
-            output=report["why"], status=None, ended_by=Ending.NOT_STARTED, output_bytes=total
+            output=why, status=None, ended_by=Ending.NOT_STARTED, output_bytes=total
         )
         return not_started, ""
-    ended_by = Ending.OUTPUT if talk.too_much else _ending(report["ended_by"])
     finished = Finished(
         output=text,
-        status=None if ended_by else report["status"],
+        status=None if ended_by else number,
         ended_by=ended_by,
         output_bytes=total,
     )
-    return finished, report["bubblewrap"]
+    return finished, bubblewrap
 
 
 def _ending(name: str) -> Ending:

@@ -1,11 +1,9 @@
 """Between fork and exec: the child gives up its rights and becomes the program."""
 
-import base64
 import os
 import resource
 import signal
 import sys
-from dataclasses import replace
 
 from agentcore.tools.sandbox.child.job import FILE, STATUS, TEMPORARY, Job
 from agentcore.tools.sandbox.child.tree import tasks_of_user
@@ -22,12 +20,12 @@ _FIRST_TO_DIE = b"800"
 
 def with_temporary(job: Job, folder: str) -> Job:
     """The job with a folder for its place-holder."""
-    return replace(
-        job,
-        argv=tuple(part.replace(TEMPORARY, folder) for part in job.argv),
-        environment={k: v.replace(TEMPORARY, folder) for k, v in job.environment.items()},
-        rules=tuple((path.replace(TEMPORARY, folder), right) for path, right in job.rules),
-    )
+    told = {
+        "argv": tuple(part.replace(TEMPORARY, folder) for part in job.argv),
+        "environment": {k: v.replace(TEMPORARY, folder) for k, v in job.environment.items()},
+        "rules": tuple((path.replace(TEMPORARY, folder), right) for path, right in job.rules),
+    }
+    return Job(**{**vars(job), **told})
 
 
 def start(job: Job, status: int) -> tuple[int, int]:
@@ -60,7 +58,7 @@ def _become(job: Job, status: int, tell: int) -> None:
             _close(number)
     _limits(job)
     os.chdir(job.folder)
-    if job.rules or job.filter:
+    if job.rules or job.filter_:
         _confine(job)
     os.execve(argv[0], argv, dict(job.environment))
 
@@ -95,7 +93,7 @@ def _with_descriptors(job: Job, status: int) -> tuple[list[str], list[int]]:
             kept.append(status)
             argv.append(str(status))
         elif part.startswith(FILE):
-            kept.append(_file(job.file(part.removeprefix(FILE))))
+            kept.append(_file(job.files[part.removeprefix(FILE)]))
             argv.append(str(kept[-1]))
         else:
             argv.append(part)
@@ -137,5 +135,5 @@ def _confine(job: Job) -> None:
     confine.drop_capabilities()
     if job.rules:
         confine.restrict_files(job.rules)
-    if job.filter:
-        confine.install_filter(base64.b64decode(job.filter))
+    if job.filter_:
+        confine.install_filter(job.filter_)

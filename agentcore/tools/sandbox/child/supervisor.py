@@ -1,21 +1,19 @@
 """Runs one program, watches what it uses, and leaves nothing of it behind.
 
 Standard input brings the job, and its end means: stop. So the program dies with the agent, however
-the agent dies. Standard output is the program's. Standard error takes one JSON line at the end.
+the agent dies. Standard output is the program's. Standard error takes the report at the end: four
+texts with NUL between them.
 """
 
-import contextlib
-import json
 import os
 import select
 import signal
 import sys
 import time
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Callable
 
 from agentcore.tools.sandbox.child.disk import Disk
-from agentcore.tools.sandbox.child.job import Job
+from agentcore.tools.sandbox.child.job import SIZE_BYTES, Job
 from agentcore.tools.sandbox.child.start import start, with_temporary
 from agentcore.tools.sandbox.child.tree import descendants, exact_memory, use_of
 
@@ -27,19 +25,17 @@ _KILL_SECONDS = 5.0
 """How long processes are hunted that leave their group as fast as they are found."""
 
 
-@dataclass(slots=True)
 class Watch:
     """A program that runs."""
 
-    job: Job
-    child: int
-    deadline: float
-    disk: Disk
-    status: int | None = None
-    """As `waitstatus_to_exitcode` gives it."""
-    reaped_seconds: float = 0.0
-    is_alone: bool = False
-    """Nothing descends from us any more."""
+    def __init__(self, job: Job, child: int, disk: Disk) -> None:
+        self.job, self.child, self.disk = job, child, disk
+        self.deadline = time.monotonic() + job.wall_seconds
+        self.status: int | None = None
+        """As `waitstatus_to_exitcode` gives it."""
+        self.reaped_seconds = 0.0
+        self.is_alone = False
+        """Nothing descends from us any more."""
 
     def reap(self) -> bool:
         """Collect what has ended; True while the program itself runs."""
@@ -63,12 +59,12 @@ class Watch:
         if sys.platform != "linux":
             return ""
         pids = descendants(os.getpid())
-        use = use_of(pids)
-        if use.tasks > job.processes:
+        tasks, cpu_seconds, memory_bytes = use_of(pids)
+        if tasks > job.processes:
             return "processes"
-        if use.cpu_seconds + self.reaped_seconds > job.cpu_seconds:
+        if cpu_seconds + self.reaped_seconds > job.cpu_seconds:
             return "cpu_seconds"
-        if use.memory_bytes > job.memory_bytes and exact_memory(pids) > job.memory_bytes:
+        if memory_bytes > job.memory_bytes and exact_memory(pids) > job.memory_bytes:
             return "memory_bytes"
         return self.disk.over(pids)
 
@@ -76,31 +72,44 @@ class Watch:
         """The program, its group, and whatever descends from it."""
         end = time.monotonic() + _KILL_SECONDS
         while time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                os.killpg(self.child, signal.SIGKILL)
+            _kill(os.killpg, self.child)
             for pid in descendants(os.getpid()) if sys.platform == "linux" else ():
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+                _kill(os.kill, pid)
             self.reap()
             if self.is_alone:
                 return
             time.sleep(0.001)
 
 
-def main() -> NoReturn:
-    """Run the job that standard input brings."""
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        block = os.read(0, 1 << 20)
-        if not block:
-            os._exit(1)
-        line += block
-    report = _run(Job.load(bytes(line)))
-    os.write(2, json.dumps(report).encode())
+def _kill(call: Callable[[int, int], None], number: int) -> None:
+    try:
+        call(number, signal.SIGKILL)
+    except OSError:
+        return
+
+
+def main() -> None:
+    """Run the job that standard input brings, and end."""
+    size = int.from_bytes(_told(SIZE_BYTES), "little")
+    report = _run(Job.load(_told(size)))
+    os.write(2, "\0".join(part.replace("\0", " ") for part in report).encode())
     os._exit(0)
 
 
-def _run(job: Job) -> dict[str, object]:
+def _told(size: int) -> bytes:
+    told = bytearray()
+    while len(told) < size:
+        block = os.read(0, min(1 << 20, size - len(told)))
+        if not block:
+            os._exit(1)
+        told += block
+    return bytes(told)
+
+
+def _run(job: Job) -> tuple[str, str, str, str]:
+    """Why it could not be started, what ended it, its status, what bubblewrap said."""
+    if sys.platform == "linux" and not os.path.exists("/proc/self/fd"):
+        return "/proc is not mounted, and without it nobody sees what a program does", "", "", ""
     _adopt_orphans()
     folder = ""
     if job.temporary:
@@ -110,30 +119,33 @@ def _run(job: Job) -> dict[str, object]:
         return _watched(with_temporary(job, folder) if folder else job, folder)
     finally:
         if folder:
-            import shutil  # 10 ms that only this needs
-
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
-def _watched(job: Job, temporary: str) -> dict[str, object]:
+def _remove(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:  # something was left in it
+        import shutil  # 10 ms that only this needs
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watched(job: Job, temporary: str) -> tuple[str, str, str, str]:
     wake = _wake_on_child()
     status_told, status_tell = os.pipe()
     disk = Disk(job, [job.folder, *([temporary] if temporary else [])])
     child, why = start(job, status_tell)
     os.close(status_tell)
-    watch = Watch(job, child, time.monotonic() + job.wall_seconds, disk)
+    watch = Watch(job, child, disk)
     with open(why, "rb") as file:
         problem = file.read().decode(errors="replace")
     ended_by = "" if problem else _wait(watch, wake)
     watch.kill()
     with open(status_told, "rb") as file:
         inner = file.read()
-    return {
-        "why": problem,
-        "ended_by": ended_by or watch.disk.at_end(),
-        "status": watch.status,
-        "bubblewrap": inner.decode(errors="replace"),
-    }
+    status = "" if watch.status is None else str(watch.status)
+    return problem, ended_by or watch.disk.at_end(), status, inner.decode(errors="replace")
 
 
 def _wait(watch: Watch, wake: int) -> str:

@@ -1,23 +1,11 @@
 """What a tree of processes uses, read from `/proc`."""
 
 import os
-from dataclasses import dataclass
 
-__all__ = ["Use", "descendants", "exact_memory", "tasks_of_user", "use_of", "written_bytes"]
+__all__ = ["descendants", "exact_memory", "tasks_of_user", "use_of", "written_bytes"]
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What some processes use together."""
-
-    tasks: int = 0
-    """Processes and threads."""
-    cpu_seconds: float = 0.0
-    memory_bytes: int = 0
-    """An upper bound: pages that several share are counted for each."""
 
 
 def descendants(root: int) -> list[int]:
@@ -68,15 +56,19 @@ def _stat(pid: int) -> list[bytes]:
         return []
 
 
-def use_of(pids: list[int]) -> Use:
-    """Sums over processes, with what their ended children used."""
+def use_of(pids: list[int]) -> tuple[int, float, int]:
+    """Sums over processes, with what their ended children used.
+
+    Processes and threads; seconds of the processor; bytes of memory, an upper bound: pages that
+    several share are counted for each.
+    """
     tasks = cpu = pages = 0
     for pid in pids:
         if stat := _stat(pid):
             tasks += int(stat[17])
             cpu += sum(map(int, stat[11:15]))
             pages += int(stat[21])
-    return Use(tasks, cpu / _TICKS, pages * _PAGE)
+    return tasks, cpu / _TICKS, pages * _PAGE
 
 
 def exact_memory(pids: list[int]) -> int:
