@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from agentcore.tools.sandbox import (
     choice,
     choose,
     launch,
+    places,
     probe,
 )
 from agentcore.tools.sandbox.child.job import SIZE_BYTES, Job
@@ -216,6 +218,20 @@ def test_what_is_kept_of_a_workspace(tmp_path: Path) -> None:
     assert kept.hidden_folders == (str(tmp_path / ".ssh"),)
 
 
+# A program made files until `.git` and `.env` were out of sight, and the next one had both.
+def test_no_number_of_files_hides_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_MAX_ENTRIES", 10)
+    for number in range(50):
+        (tmp_path / f"file{number}").touch()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".env.local").touch()
+    kept = kept_places(tmp_path)
+    assert kept.read_only == (str(tmp_path / ".git"),)
+    assert kept.hidden_files == (str(tmp_path / ".env.local"),)
+
+
 def test_an_interpreter_needs_its_folders_and_not_the_home() -> None:
     places = [Path(place) for place in interpreter_places(sys.executable)]
     assert not any(Path.home().is_relative_to(place) for place in places)
@@ -324,17 +340,23 @@ async def test_the_kernel_stops_later_than_the_supervisor(
     assert int((await Plain().run(program)).output) >= 2 * 40
 
 
-# A program that nothing confines can write what the supervisor seems to say; that raised.
+# A program that nothing confines can write what the supervisor seems to say; that raised. It also
+# lived on after the supervisor that it had killed.
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is that of Linux")
 async def test_a_report_that_is_none_is_no_error_of_ours(tmp_path: Path) -> None:
     code = """
-import os, time
+import fcntl, os, time
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
 open(f"/proc/{os.getppid()}/fd/2", "w").write("\\0nonsense\\0x\\0")
 os.kill(os.getppid(), 9)
 time.sleep(9)
 """
     program = Program(code=code, workspace=tmp_path, python=sys.executable)
     assert (await Plain().run(program)).ended_by is Ending.LOST
+    with anyio.fail_after(5):
+        while not probe._is_free(tmp_path / "lock"):  # noqa: ASYNC110 - another process has it
+            await anyio.sleep(0.01)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is that of Linux")

@@ -86,7 +86,9 @@ def _entries(workspace: str) -> Iterator[os.DirEntry[str]]:
                 continue
             for entry in found:
                 seen += 1
-                if seen > _MAX_ENTRIES:
+                # The workspace itself is looked at whole: else a program hides what is in it from
+                # the next run, behind files that it makes.
+                if seen > _MAX_ENTRIES and folder != workspace:
                     return
                 yield entry
                 if entry.is_dir(follow_symlinks=False) and entry.name not in READ_ONLY:

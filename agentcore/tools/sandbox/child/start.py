@@ -47,6 +47,7 @@ def start(job: Job, status: int) -> tuple[int, int]:
 
 def _become(job: Job, status: int, tell: int) -> None:
     os.setsid()
+    _die_with_parent()
     for name in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_DFL)
     os.dup2(_file(job.stdin.encode(errors="surrogatepass")), 0)
@@ -61,6 +62,14 @@ def _become(job: Job, status: int, tell: int) -> None:
     if job.rules or job.filter_:
         _confine(job)
     os.execve(argv[0], argv, dict(job.environment))
+
+
+def _die_with_parent() -> None:
+    """Also when the supervisor is killed, as by the kernel when memory is short."""
+    if sys.platform == "linux":
+        import ctypes  # loaded by the supervisor before it forks
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 def _close(descriptor: int) -> None:
