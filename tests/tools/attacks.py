@@ -45,8 +45,8 @@ class Attack:
     """Where nothing holds it, it is not tried: it would hit the machine or the tests."""
     ended_by: str = ""
     """The limit that must end it."""
-    seconds: float = 15.0
-    """Of wall time."""
+    seconds: float = 60.0
+    """Of wall time: beside other tests a second of the processor may take many."""
 
 
 def is_blocked(attack: Attack, backend: str) -> bool:

@@ -194,14 +194,21 @@ async def test_output_that_is_no_text_is_replaced(tool: Tool, tmp_path: Path) ->
 async def test_timeout_kills_the_program_and_tells_what_it_printed(
     tool: Tool, tmp_path: Path
 ) -> None:
-    result = await call(tool, tmp_path, FAMILY_THAT_STAYS, timeout_seconds=0.7)
+    result = await call(tool, tmp_path, FAMILY_THAT_STAYS, timeout_seconds=3)
 
     assert result == ToolResult(
-        content="locked\n\nStopped by wall_seconds: it ran for 0.7 s. Ask for more with "
+        content="locked\n\nStopped by wall_seconds: it ran for 3 s. Ask for more with "
         "timeout_seconds, at most 600, or do less in one call. What it had written is on disk.",
         is_error=True,
     )
     assert is_free(tmp_path)
+
+
+# The kernel was first, and it was told as "exit status -9".
+async def test_processor_time_is_told(tmp_path: Path) -> None:
+    tool = code_tool(sandbox=sandboxes()["plain"], limits=ProgramLimits(cpu_seconds=1))
+    result = await call(tool, tmp_path, "while True: pass")
+    assert "Stopped by cpu_seconds: it used 1 s" in result.content
 
 
 # It was told as "exit status -9" once, for its output had ended.

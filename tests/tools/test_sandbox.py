@@ -1,9 +1,11 @@
 """What a sandbox is made of, piece by piece."""
 
 import logging
+import os
 import struct
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from agentcore.tools.sandbox import (
     places,
     probe,
 )
+from agentcore.tools.sandbox.child import disk
 from agentcore.tools.sandbox.child.job import SIZE_BYTES, Job
 from agentcore.tools.sandbox.output import Output
 from agentcore.tools.sandbox.places import interpreter_places, kept_places
@@ -85,8 +88,8 @@ def test_a_report_reads_as_a_sentence() -> None:
     assert not report.is_confined
 
 
-def test_a_job_comes_through_as_it_was() -> None:
-    job = Job(
+def a_job() -> Job:
+    return Job(
         argv=("a", "ü\n"),
         environment={"A": "b"},
         folder="/f",
@@ -101,6 +104,10 @@ def test_a_job_comes_through_as_it_was() -> None:
         rules=(("/usr", "read"),),
         files={"x": b"hi"},
     )
+
+
+def test_a_job_comes_through_as_it_was() -> None:
+    job = a_job()
     told = job.dump()
     assert int.from_bytes(told[:SIZE_BYTES], "little") == len(told) - SIZE_BYTES
     assert vars(Job.load(told[SIZE_BYTES:])) == vars(job)
@@ -367,3 +374,27 @@ async def test_without_proc_nothing_is_run(tmp_path: Path, monkeypatch: pytest.M
     finished = await Plain().run(program)
     assert finished.ended_by is Ending.NOT_STARTED
     assert finished.output.startswith("/proc is not mounted")
+
+
+# With 200,000 files in the workspace and a disk that others fill, it did nothing but count, and
+# looked at no other limit meanwhile.
+def test_files_are_not_counted_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [(1 << 40, 1 << 40), *[(0, 0)] * 3]
+    monkeypatch.setattr(disk, "_free", lambda place: free.pop(0))
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    walks: list[str] = []
+
+    def walk(place: str) -> list[tuple[str, list[str], list[str]]]:
+        walks.append(place)
+        clock[0] += 1.0
+        return []
+
+    monkeypatch.setattr(os, "walk", walk)
+    watched = disk.Disk(a_job(), [str(tmp_path)])
+    assert [watched.over([]), watched.over([])] == ["", ""]
+    assert len(walks) == 1
+    assert watched.at_end() == ""
+    assert len(walks) == 2

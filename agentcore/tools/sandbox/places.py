@@ -60,7 +60,7 @@ def kept_places(workspace: Path) -> Kept:
             read_only.append(entry.path if name in READ_ONLY else str(Path(entry.path).parent))
         elif name == ".ssh" and entry.is_dir(follow_symlinks=False):
             folders.append(entry.path)
-        elif _is_secret(name) or stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
+        elif _is_secret(name) or _is_socket(entry):
             (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.path)
     # A link is replaced by what it leads to when something is mounted on it.
     return Kept(
@@ -72,6 +72,16 @@ def kept_places(workspace: Path) -> Kept:
 
 def _is_secret(name: str) -> bool:
     return name == ".env" or name.startswith(".env.")
+
+
+def _is_socket(entry: os.DirEntry[str]) -> bool:
+    # These two come with the listing; to ask for more is a call for each of many entries.
+    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)
+    except OSError:  # removed meanwhile, by another program
+        return False
 
 
 def _entries(workspace: str) -> Iterator[os.DirEntry[str]]:

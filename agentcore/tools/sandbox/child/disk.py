@@ -13,6 +13,8 @@ __all__ = ["Disk"]
 
 _CLOCK = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 """CLOCK_REALTIME_COARSE, which is what file systems take the time of."""
+_REST = 4
+"""After a count a rest so many times as long: files may be many, and others may fill the disk."""
 
 
 class Disk:
@@ -28,6 +30,7 @@ class Disk:
         # Of the kernel's clock, as a file's time of change is, which no program can set back.
         self._since = time.clock_gettime_ns(_CLOCK)
         self._before = [_free(place) for place in places]
+        self._next_count = 0.0
 
     def over(self, pids: list[int]) -> str:
         """The limit that is passed; empty for none."""
@@ -36,24 +39,31 @@ class Disk:
             now_bytes, now_files = _free(place)
             lost_bytes = max(lost_bytes, free_bytes - now_bytes)
             lost_files = max(lost_files, free_files - now_files)
-        if lost_bytes > self._bytes and (
-            written_bytes(pids) > self._bytes or self._made(pids)[0] > self._bytes
-        ):
+        is_many_bytes, is_many_files = lost_bytes > self._bytes, lost_files > self._files
+        if is_many_bytes and written_bytes(pids) > self._bytes:
             return "disk_bytes"
-        if lost_files > self._files and self._made(pids)[1] > self._files:
-            return "files"
+        if (is_many_bytes or is_many_files) and time.monotonic() >= self._next_count:
+            made_bytes, made_files = self._made(pids)
+            if is_many_bytes and made_bytes > self._bytes:
+                return "disk_bytes"
+            if is_many_files and made_files > self._files:
+                return "files"
         return ""
 
     def at_end(self) -> str:
         """Likewise, when the program has ended faster than anybody looked."""
+        self._next_count = 0.0
         return self.over([])
 
     def _made(self, pids: list[int]) -> tuple[int, int]:
         """Bytes and number of the files that were changed since the start, also deleted ones."""
+        began = time.monotonic()
         seen: dict[tuple[int, int], int] = {}
         for found in self._changed(pids):
             if found.st_ctime_ns >= self._since:
                 seen[found.st_dev, found.st_ino] = found.st_blocks * 512
+        ended = time.monotonic()
+        self._next_count = ended + _REST * (ended - began)
         return sum(seen.values()), len(seen)
 
     def _changed(self, pids: list[int]) -> Iterator[os.stat_result]:

@@ -116,7 +116,8 @@ def _limits(job: Job) -> None:
     _limit("RLIMIT_NOFILE", _OPEN_FILES)
     _limit("RLIMIT_MSGQUEUE", 0)
     _limit("RLIMIT_FSIZE", job.file_bytes)
-    _limit("RLIMIT_CPU", job.cpu_seconds)
+    # Later than the supervisor, who says why: the kernel only kills.
+    _limit("RLIMIT_CPU", job.cpu_seconds + 1)
     # Not the address space: runtimes reserve tens of gigabytes that they never use.
     _limit("RLIMIT_DATA", job.memory_bytes)
     # Only a stop for what is faster than the supervisor looks: the kernel counts all that this user
