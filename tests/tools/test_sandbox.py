@@ -353,6 +353,7 @@ async def test_the_kernel_stops_later_than_the_supervisor(
 async def test_a_report_that_is_none_is_no_error_of_ours(tmp_path: Path) -> None:
     code = """
 import fcntl, os, time
+print(os.environ["HOME"])
 lock = open("lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 open(f"/proc/{os.getppid()}/fd/2", "w").write("\\0nonsense\\0x\\0")
@@ -360,7 +361,11 @@ os.kill(os.getppid(), 9)
 time.sleep(9)
 """
     program = Program(code=code, workspace=tmp_path, python=sys.executable)
-    assert (await Plain().run(program)).ended_by is Ending.LOST
+    finished = await Plain().run(program)
+    assert finished.ended_by is Ending.LOST
+    home = finished.output.splitlines()[0]
+    assert "agentcore-" in home
+    assert not Path(home).exists()  # noqa: ASYNC240 - one look
     with anyio.fail_after(5):
         while not probe._is_free(tmp_path / "lock"):  # noqa: ASYNC110 - another process has it
             await anyio.sleep(0.01)

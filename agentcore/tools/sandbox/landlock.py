@@ -2,7 +2,6 @@
 
 import platform
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 
@@ -47,7 +46,7 @@ class Landlock:
             program,
             argv=(program.python, *PYTHON_OPTIONS),
             home=TEMPORARY,
-            temporary=tempfile.gettempdir(),
+            needs_temporary=True,
             rules=(
                 *((place, "read") for place in (*_READ, *interpreter_places(program.python))),
                 *((place, "device") for place in _DEVICES),

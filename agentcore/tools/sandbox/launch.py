@@ -1,14 +1,18 @@
 """Start a supervisor, read what the program prints, and what became of it."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from agentcore.tools.sandbox.base import Ending, Finished, Program
 from agentcore.tools.sandbox.child.job import Job
@@ -48,7 +52,7 @@ def job_for(
     rules: tuple[tuple[str, str], ...] = (),
     filter_: bytes = b"",
     files: dict[str, bytes] | None = None,
-    temporary: str = "",
+    needs_temporary: bool = False,
 ) -> Job:
     """The job of a program, with the environment that all backends give."""
     passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
@@ -71,7 +75,7 @@ def job_for(
         disk_bytes=limits.disk_bytes,
         files_made=limits.files,
         processes=limits.processes,
-        temporary=temporary,
+        temporary=f"{tempfile.gettempdir()}/agentcore-{token_hex(8)}" if needs_temporary else "",
         rules=rules,
         filter_=filter_,
         files=files,
@@ -106,7 +110,13 @@ async def supervised(job: Job, program: Program) -> tuple[Finished, str]:
     finally:
         with anyio.CancelScope(shield=True):
             await _stop(process)
+            if process.returncode and job.temporary:  # killed, it could not remove it itself
+                await anyio.to_thread.run_sync(_remove, job.temporary)
     return _finished(talk)
+
+
+def _remove(folder: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _converse(process: anyio.abc.Process, job: Job, talk: _Talk, most: int) -> None:

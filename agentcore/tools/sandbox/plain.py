@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 
 from agentcore.tools.sandbox.base import Finished, Program
@@ -34,6 +33,6 @@ class Plain:
             program,
             argv=(program.python, *PYTHON_OPTIONS),
             home=TEMPORARY,
-            temporary=tempfile.gettempdir(),
+            needs_temporary=True,
         )
         return (await supervised(job, program))[0]

@@ -54,7 +54,7 @@ class Job:
         self.files_made = files_made
         self.processes = processes
         self.temporary = temporary
-        """The folder in which one is made for this run alone; empty for none."""
+        """A folder that is made for this run alone, and removed; empty for none."""
         self.rules = rules
         """What Landlock allows; none: Landlock is not used."""
         self.filter_ = filter_

@@ -111,9 +111,8 @@ def _run(job: Job) -> tuple[str, str, str, str]:
     if sys.platform == "linux" and not os.path.exists("/proc/self/fd"):
         return "/proc is not mounted, and without it nobody sees what a program does", "", "", ""
     _adopt_orphans()
-    folder = ""
-    if job.temporary:
-        folder = f"{job.temporary}/agentcore-{os.urandom(8).hex()}"
+    folder = job.temporary
+    if folder:
         os.mkdir(folder, 0o700)
     try:
         return _watched(with_temporary(job, folder) if folder else job, folder)
