@@ -271,6 +271,7 @@ class Dispatcher:
             fields,
             call_id=call.call.id,
             approve=self.approve,
+            secrets=tool.secrets,
         )
         if isinstance(answer, Denied):
             call.refusal = self._told(DeniedGuidance(tool=tool.name, reason=answer.reason))

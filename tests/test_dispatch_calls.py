@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue, SecretStr
 from pydantic_core import to_json
 
 from agentcore import ModelRetry, ToolFailed
@@ -78,7 +79,7 @@ def deleting(deleted: list[str]) -> Tool:
         (
             Approved(arguments={"path": "b", "depth": 2}),
             ["b"],
-            "b deleted to 2\nThe user changed path, depth before it ran.",
+            "b deleted to 2\nThe user changed path, depth of this call.",
         ),
         (
             False,
@@ -162,6 +163,72 @@ async def test_a_changed_path_is_what_others_wait_for() -> None:
     here = dispatcher(delete, look, approve=lambda _: Approved(arguments={"path": "b"}))
     told = await answers(here, ("delete", {"path": "a"}), ("look", {"path": "b"}))
     assert told[1].content == "b is deleted"
+
+
+async def test_what_changes_an_approval_says_in_objects_of_python_is_json() -> None:
+    """A `Path` is the path that others wait for; what can be no JSON lets nothing run."""
+    changes: object = {"path": Path("b")}
+    deleted: list[str] = []
+
+    @tool(reads="path")
+    async def look(path: str) -> str:
+        return f"{path} {'is deleted' if path in deleted else 'is there'}"
+
+    @tool(needs_approval=True, writes="path")
+    async def delete(path: str) -> str:
+        await anyio.sleep(0.01)
+        deleted.append(path)
+        return "deleted"
+
+    def approve(_: ApprovalRequest) -> Approved:
+        return Approved(arguments=changes)  # type: ignore[arg-type]  # what callbacks really give
+
+    here = dispatcher(delete, look, approve=approve)
+    calls: list[tuple[str, JsonObject]] = [("delete", {"path": "a"}), ("look", {"path": "b"})]
+    assert (await answers(here, *calls))[1].content == "b is deleted"
+    for changes in ([1], {"path": object()}, 5, "text"):
+        told = await answer(here, "delete", path=f"a{changes}")
+        assert "the changes of its arguments could not be read" in told.content
+    assert deleted == ["b"]
+
+
+async def test_who_decides_whether_to_ask_cannot_change_what_is_asked_or_run() -> None:
+    asked: list[object] = []
+    ran: list[object] = []
+
+    def needs(fields: Mapping[str, JsonValue]) -> bool:
+        assert isinstance(fields, dict)
+        fields["path"] = "harmless"
+        fields["options"]["force"] = False
+        return True
+
+    @tool(needs_approval=needs, writes="path")
+    async def delete(path: str, options: JsonValue) -> str:
+        ran.append({"path": path, "options": options})
+        return "deleted"
+
+    def approve(request: ApprovalRequest) -> bool:
+        asked.append(request.arguments)
+        return True
+
+    call: JsonObject = {"path": "/", "options": {"force": True}}
+    await answers(dispatcher(delete, approve=approve), ("delete", call))
+    assert asked == ran == [{"path": "/", "options": {"force": True}}]
+
+
+async def test_the_person_is_told_which_arguments_are_secret() -> None:
+    asked: list[ApprovalRequest] = []
+
+    @tool(needs_approval=True)
+    async def log_in(user: str, password: SecretStr) -> str:
+        return user
+
+    def approve(request: ApprovalRequest) -> bool:
+        asked.append(request)
+        return True
+
+    await answer(dispatcher(log_in, approve=approve), "log_in", user="a", password="b")
+    assert asked[0].secrets == {"password"}
 
 
 @given(st.one_of(json_values(), st.none(), st.integers()))

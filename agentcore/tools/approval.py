@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import anyio.to_thread
 from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 
 from agentcore.tools.signature import is_async
 
@@ -42,6 +43,8 @@ class ApprovalRequest:
     call_id: str
     reason: str = ""
     """Why this call needs approval; empty when every call of the tool does."""
+    secrets: frozenset[str] = frozenset()
+    """Arguments with something secret in them (`SecretStr`): a display should not show them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class Approved:
         if self.arguments is None or dict(self.arguments) == dict(asked):
             return ""
         names = [name for name in {**asked, **self.arguments} if self._differs(name, asked)]
-        return f"The user changed {', '.join(names)} before it ran."
+        return f"The user changed {', '.join(names)} of this call."
 
     def _differs(self, name: str, asked: Mapping[str, JsonValue]) -> bool:
         new = self.arguments or {}
@@ -69,14 +72,6 @@ class Denied:
 
     reason: str = ""
     """For the model: why, and what would do."""
-
-    def text(self, tool: str) -> str:
-        """What the model reads."""
-        why = f": {self.reason}" if self.reason else "."
-        return (
-            f"Not run: the user denied this call of {tool}{why}\nNothing of it took effect. Do "
-            "not repeat it: take another way, or ask the user."
-        )
 
 
 Answer: TypeAlias = bool | str | Approved | Denied
@@ -107,8 +102,10 @@ def reason_to_ask(needs: NeedsApproval, fields: Mapping[str, JsonValue]) -> str 
 def read_answer(answer: object) -> Approved | Denied:
     """What a callback's answer means; nothing but True and `Approved` lets a call run."""
     match answer:
-        case Approved() | Denied():
+        case Approved(arguments=None) | Denied():
             return answer
+        case Approved():
+            return _read_changes(answer)
         case True:
             return Approved()
         case False:
@@ -124,6 +121,23 @@ def read_answer(answer: object) -> Approved | Denied:
             return Denied(reason="the approval was not answered")
 
 
+def _read_changes(answer: Approved) -> Approved | Denied:
+    """Changed arguments as JSON: what they are compared by, and wait for others by."""
+    try:
+        return Approved(arguments=_as_json(answer.arguments or {}))
+    except (TypeError, ValueError) as error:
+        _log.warning(
+            "approve gave arguments that are no JSON object, so the call is denied: %s", error
+        )
+        return Denied(reason="the changes of its arguments could not be read")
+
+
+def _as_json(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A copy at every depth; a path or a date, which people's code may give, as its text."""
+    copy: dict[str, JsonValue] = json.loads(json.dumps(dict(fields), default=to_jsonable_python))
+    return copy
+
+
 async def approve_call(
     tool: str,
     needs: NeedsApproval,
@@ -131,6 +145,7 @@ async def approve_call(
     *,
     call_id: str,
     approve: Approve | None,
+    secrets: frozenset[str] = frozenset(),
 ) -> Approved | Denied:
     """Whether a call may run, with which arguments. Raises nothing but cancellation.
 
@@ -140,15 +155,17 @@ async def approve_call(
         fields: The arguments, validated, but as JSON.
         call_id: Of the call.
         approve: The user's callback; None denies whatever needs approval.
+        secrets: `Tool.secrets`.
     """
-    reason = reason_to_ask(needs, fields)
+    # Copies: what a function or the callback does to them must not reach the call unseen.
+    reason = reason_to_ask(needs, _as_json(fields) if callable(needs) else fields)
     if reason is None:
         return Approved()
     if approve is None:
         return Denied(reason="nobody is there to approve it")
-    # A copy: what the callback does to it must not reach the call unseen.
-    copy: dict[str, JsonValue] = json.loads(json.dumps(dict(fields)))
-    request = ApprovalRequest(tool=tool, arguments=copy, call_id=call_id, reason=reason)
+    request = ApprovalRequest(
+        tool=tool, arguments=_as_json(fields), call_id=call_id, reason=reason, secrets=secrets
+    )
     try:
         if is_async(approve):
             answer: object = approve(request)

@@ -148,19 +148,14 @@ async def test_a_run_that_is_cancelled_does_not_wait_for_a_person() -> None:
         answered.set()
 
 
-def test_the_model_is_told_what_was_changed_and_what_was_denied() -> None:
+def test_the_model_is_told_what_was_changed() -> None:
     assert Approved().note(FIELDS) == ""
     assert Approved(arguments=dict(FIELDS)).note(FIELDS) == ""
     changed = Approved(arguments={"path": "b.txt", "lines": [1, 2], "mode": "x"})
-    assert changed.note(FIELDS) == "The user changed path, mode before it ran."
+    assert changed.note(FIELDS) == "The user changed path, mode of this call."
     assert Approved(arguments={"path": "a.txt"}).note(FIELDS) == (
-        "The user changed lines before it ran."
+        "The user changed lines of this call."
     )
-    assert Denied(reason="It is needed.").text("shred") == (
-        "Not run: the user denied this call of shred: It is needed.\nNothing of it took effect. "
-        "Do not repeat it: take another way, or ask the user."
-    )
-    assert Denied().text("shred").startswith("Not run: the user denied this call of shred.\n")
 
 
 def test_a_tool_that_needs_approval_needs_somebody_to_ask() -> None:
