@@ -28,7 +28,7 @@ from agentcore.events import (
 )
 from agentcore.tools.approval import ApprovalRequest
 
-__all__ = ["Display", "size"]
+__all__ = ["Display", "harmless", "size"]
 
 
 class Display:
@@ -111,15 +111,21 @@ class Display:
     def ask(self, request: ApprovalRequest) -> bool | str:
         """Whether a call may run, from the person at the terminal; `approve` of the agent.
 
-        True, False, or what the person says instead.
+        True, False, or what the person says instead. Long texts are shown by their beginning, and
+        whole when the person asks for them: who says yes must be able to see what to.
         """
         self._live.stop()
         try:
             why = f" ({request.reason})" if request.reason else ""
             self._say(f"  ? {request.tool}{why}", "bold")
-            for name, value in request.arguments.items():
-                self._say(f"      {name}: {_shown(value)}", "dim")
-            word = self._console.input("    run it? y, n, or say what to do instead: ").strip()
+            left_out = self._show_arguments(request, _ASKED_LINES)
+            while True:
+                more = "v to view all, " if left_out else ""
+                question = f"    run it? y, n, {more}or say what to do instead: "
+                word = self._console.input(question).strip()
+                if not left_out or word.lower() not in ("v", "view"):
+                    break
+                self._show_arguments(request, None)
         except EOFError:
             return "nobody is there to answer"
         finally:
@@ -128,8 +134,28 @@ class Display:
             return True
         return False if word.lower() in ("", "n", "no") else word
 
+    def _show_arguments(self, request: ApprovalRequest, most_lines: int | None) -> bool:
+        """Show what a call would run with; whether something of it was left out."""
+        left_out = False
+        for name, value in request.arguments.items():
+            if name in request.secrets:
+                self._say(f"      {name}: (secret)", "dim")
+                continue
+            lines = _lines_of(value)
+            if len(lines) == 1:
+                self._say(f"      {name}: {lines[0]}", "dim")
+                continue
+            size_told = f", {size(len(value.encode()))}" if isinstance(value, str) else ""
+            self._say(f"      {name}: {len(lines):,} lines{size_told}", "dim")
+            for line in lines[:most_lines]:
+                self._say(f"        {line}", "dim")
+            if most_lines is not None and len(lines) > most_lines:
+                left_out = True
+                self._say(f"        … and {len(lines) - most_lines:,} more lines", "dim")
+        return left_out
+
     def _say(self, line: str, style: str) -> None:
-        self._console.print(Text(line, style=style))
+        self._console.print(Text(harmless(line), style=style), soft_wrap=True)
 
     def _move(self, what: str) -> None:
         self._what = what
@@ -162,18 +188,37 @@ def _settings(event: AttemptStarted) -> str:
     return ", ".join(parts)
 
 
-def _shown(value: JsonValue) -> str:
-    """An argument for a person: a long text by its size and its first line."""
-    if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS]
-    first = value.strip().partition("\n")[0]
-    if len(value) <= _SHOWN_CHARACTERS and first == value.strip():
-        return value.strip()
-    lines = value.count("\n") + (not value.endswith("\n"))
-    return f"{lines:,} lines, {size(len(value.encode()))}: {first[:_SHOWN_CHARACTERS]} …"
+def _lines_of(value: JsonValue) -> list[str]:
+    """An argument for a person, whole; a very long line in pieces."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return [
+        line[start : start + _LINE_CHARACTERS]
+        for line in text.removesuffix("\n").split("\n")
+        for start in range(0, max(len(line), 1), _LINE_CHARACTERS)
+    ]
 
 
-_SHOWN_CHARACTERS = 100
+_ASKED_LINES = 20
+"""Of a long argument, shown before the person asks for all of it."""
+_LINE_CHARACTERS = 1_000
+
+
+def harmless(text: str) -> str:
+    """A text that cannot steer a terminal, nor show its letters in another order.
+
+    A model may write what moves the cursor up and hides what a person is asked about.
+    """
+    return text.translate(_STEERING)
+
+
+_STEERING = {
+    code: chr(code).encode("unicode_escape").decode()
+    for code in (
+        *(code for code in range(32) if chr(code) not in "\t\n"),
+        *range(127, 160),
+        *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
+    )
+}
 
 
 def size(count: int) -> str:
