@@ -37,7 +37,7 @@ from agentcore.history import has_stand_in
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage, mend_surrogates
 from agentcore.repeats import HINT_AT, STOP_AT, Repeats
-from agentcore.result_store import ResultStore
+from agentcore.result_store import ResultStore, storable
 from agentcore.results import MAX_ERROR_BYTES, clip, shorten
 from agentcore.resumption import resume
 from agentcore.scheduling import Touches
@@ -224,7 +224,7 @@ class Dispatcher:
                 self._context(cut.call),
                 cause=kept.cause,
                 record=record,
-                code_tool="execute_code" if "execute_code" in self.tools else "",
+                code_tool=self._name_of("execute_code"),
                 templates=self.templates,
             )
         self._results[cut.call.id] = guided.result
@@ -397,6 +397,13 @@ class Dispatcher:
             )
         )
 
+    def _name_of(self, built_in: str) -> str:
+        """By which name a tool of the package is on offer here; empty where it is not.
+
+        A tool of the user's own that only bears its name may take other arguments.
+        """
+        return next((name for name, one in self.tools.items() if one.built_in == built_in), "")
+
     def _told(self, situation: Situation) -> ToolResult:
         """The result of a call that went wrong, in words."""
         return _error(self.templates.render(situation))
@@ -413,17 +420,18 @@ class Dispatcher:
         shortened = shorten(text)
         if shortened is None:
             return text
-        path = ""
+        path, stored = "", storable(text)
         try:
-            path = await anyio.to_thread.run_sync(self.results.store, text)
+            path = await anyio.to_thread.run_sync(self.results.store, stored)
         except OSError:
             _log.warning("a long result could not be stored", exc_info=True)
         note = LeftOutGuidance(
             left_out_bytes=shortened.left_out_bytes,
-            lines=shortened.lines,
+            lines=stored.count("\n") + (not stored.endswith("\n")),
+            is_whole=len(stored) == len(text),
             next_line=shortened.next_line,
             path=path,
-            read_tool="read_file" if "read_file" in self.tools else "",
+            read_tool=self._name_of("read_file"),
         )
         return shortened.told(self.templates.render(note))
 

@@ -7,12 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ResultStore"]
+__all__ = ["ResultStore", "storable"]
 
 MAX_FILES: Final = 50
 """The oldest goes when one more comes: a conversation seldom looks further back."""
 MAX_BYTES: Final = 10 * 1024 * 1024
 """Of one result; what is longer is stored up to here, so that no tool fills the disk."""
+
+
+def storable(text: str) -> str:
+    """What is stored of a result: all, or its beginning, in whole characters.
+
+    Half of a character at the end would make the file no text, which `read_file` refuses.
+    """
+    data = text.encode(errors="replace")
+    return text if len(data) <= MAX_BYTES else data[:MAX_BYTES].decode(errors="ignore")
 
 
 class ResultStore:
@@ -38,7 +47,7 @@ class ResultStore:
         path = self._folder / f"{secrets.token_hex(4)}.txt"
         try:
             with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(text.encode(errors="replace")[:MAX_BYTES])
+                file.write(storable(text).encode(errors="replace"))
         except FileExistsError:
             raise
         except OSError:

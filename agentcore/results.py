@@ -22,8 +22,6 @@ class Shortened:
     head: str
     tail: str
     left_out_bytes: int
-    lines: int
-    """Of the whole text."""
     next_line: int
     """The line, from 1, that the left out part begins in."""
 
@@ -51,7 +49,6 @@ def shorten(text: str) -> Shortened | None:
         head=head,
         tail=tail,
         left_out_bytes=len(encoded) - len(head.encode()) - len(tail.encode()),
-        lines=text.count("\n") + (not text.endswith("\n")),
         next_line=head.count("\n") + 1,
     )
 

@@ -23,6 +23,7 @@ from agentcore.events import GuidanceGiven, RunEvent, ToolFinished, ToolStarted
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, ToolCall, ToolMessage
+from agentcore.result_store import MAX_BYTES as MAX_STORED_BYTES
 from agentcore.result_store import MAX_FILES, ResultStore
 from agentcore.results import MAX_ERROR_BYTES, MAX_RESULT_BYTES, NOTE_BYTES
 from agentcore.tools import (
@@ -31,6 +32,7 @@ from agentcore.tools import (
     Tool,
     ToolContext,
     ToolResult,
+    Toolset,
     execute_code,
     read_file,
     tool,
@@ -1038,6 +1040,44 @@ async def test_a_long_result_is_whole_in_a_file_that_can_be_paged(
     page = await here.answer("read_file", path=proposed[1], start_line=int(proposed[2]))
     assert page.splitlines()[1] == lines[head.count("\n")]
     assert tail.endswith(lines[-1])
+
+
+@pytest.mark.parametrize("start", ["", "x"])
+async def test_of_a_result_without_end_the_file_is_text_all_the_same(
+    tmp_path: Path, start: str
+) -> None:
+    """Half of a character at the file's end had `read_file` refuse all of it."""
+    text = f"{start}{'é' * 99}\n" * (MAX_STORED_BYTES // 199 + 2)
+
+    @tool
+    def shout() -> str:
+        return text
+
+    here = desk(shout, read_file, workspace=tmp_path)
+    note = re.search(r"the first (\d+) lines are in (\S+\.txt): read", await here.answer("shout"))
+    assert note is not None
+    stored = (tmp_path / note[2]).read_text()
+    assert text.startswith(stored)
+    assert int(note[1]) == len(stored.splitlines())
+    assert MAX_STORED_BYTES - 4 < len(stored.encode()) <= MAX_STORED_BYTES
+    page = await here.answer("read_file", path=note[2], start_line=int(note[1]))
+    assert page.startswith(f"{note[2]}: lines {note[1]} to {note[1]} of {note[1]}\n")
+
+
+async def test_tools_of_a_set_are_told_by_their_prefixed_names(tmp_path: Path) -> None:
+    """They were looked for by their own names, so a long result said nothing of how to page it."""
+    files = Toolset("files", [write_file, read_file, execute_code], prefix="ws_")
+    here = desk(echo, *files, workspace=tmp_path)
+    assert ": ws_read_file with path=" in await here.answer("echo", text="a line\n" * 9_999)
+    told = await here.cut("ws_write_file", '{"path": "a.md", "mode": "create", "content": "li')
+    assert "a short program for ws_execute_code may write it" in told.messages[0].content
+
+    @tool(name="read_file")
+    def read_url(url: str) -> str:
+        return url
+
+    here = desk(echo, read_url, workspace=tmp_path)
+    assert "read_file with" not in await here.answer("echo", text="a line\n" * 9_999)
 
 
 async def test_of_stored_results_the_oldest_go(tmp_path: Path) -> None:

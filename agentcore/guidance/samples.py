@@ -88,6 +88,7 @@ SAMPLES: Final[tuple[Situation, ...]] = (
     LeftOutGuidance(
         left_out_bytes=182_040,
         lines=4_210,
+        is_whole=True,
         next_line=301,
         path=".agentcore/results/4f1c09ab.txt",
         read_tool="read_file",
@@ -182,7 +183,7 @@ _SHOWN: Final[dict[str, tuple[dict[str, Value], ...]]] = {
         {"by_itself": False, "began": False},
         {"by_itself": True},
     ),
-    "left-out": ({}, {"read_tool": ""}, {"path": "", "read_tool": ""}),
+    "left-out": ({}, {"is_whole": False}, {"read_tool": ""}, {"path": "", "read_tool": ""}),
     "stopped": ({}, {"kind": "", "message": "", "tool": "", "received": "", "on_disk": ""}),
 }
 """Changes of the sample that can really come, by template."""

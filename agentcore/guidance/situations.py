@@ -361,17 +361,19 @@ class LeftOutGuidance(Situation):
 
     template: ClassVar[str] = "left-out"
     max_bytes: ClassVar[int] = MAX_NOTE_BYTES
-    may_be_empty: ClassVar[frozenset[str]] = frozenset({"path", "read_tool"})
+    may_be_empty: ClassVar[frozenset[str]] = frozenset({"path", "read_tool", "is_whole"})
     tells: ClassVar[tuple[str, ...]] = ("left_out_bytes", "path")
     offers: ClassVar[frozenset[str]] = frozenset({"read_tool"})
     left_out_bytes: int
     """UTF-8 bytes that are not shown."""
     lines: int
-    """Of the whole result."""
+    """Of what is in the file."""
+    is_whole: bool
+    """The file holds all of the result, not only its beginning."""
     next_line: int
     """The line, from 1, that the left out part begins in."""
     path: str
-    """The file that holds the whole result, relative to the workspace; empty for nowhere."""
+    """The file that holds the result, relative to the workspace; empty for nowhere."""
     read_tool: str
     """Name of a tool that reads it from a line on, when one is on offer; else empty."""
 

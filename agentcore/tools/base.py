@@ -87,6 +87,8 @@ class Tool:
     """Parameters with something secret in them (`SecretStr`): errors do not show what came."""
     on_cut_hook: OnCut | None = None
     """Set by `on_cut`."""
+    built_in: str = ""
+    """The name that a tool of the package has by itself; a set's prefix does not change it."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

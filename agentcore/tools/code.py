@@ -88,6 +88,7 @@ def code_tool(
             is_error=finished.status != 0,
         )
 
+    execute_code.built_in = execute_code.name
     return execute_code
 
 
