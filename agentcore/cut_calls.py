@@ -142,7 +142,12 @@ class CutCalls:
         draft: Draft | None = None
         resumed = cut.fields.get("resume") if tool.takes_resume else None
         said = None if resumed else await self._on_cut(cut, tool, context, target)
-        if said is not None:
+        if said is not None and said.park_with is not None:
+            kept, draft = await self._park(
+                replace(cut, fields={**cut.fields, **said.park_with}), tool, resumed
+            )
+            kept = replace(kept, on_disk=f"{said.on_disk} {kept.on_disk}")
+        elif said is not None:
             kept = said
         elif cut.text:
             kept, draft = await self._park(cut, tool, resumed)
@@ -195,7 +200,8 @@ class CutCalls:
                 try:
                     text = text_after(before, cut.text, cut.fields.get("start_line"))
                 except InvalidArguments as error:
-                    return Continuation(on_disk=str(error), next_call=next_call(before)), None
+                    told = next_call(before, cut.fields)
+                    return Continuation(on_disk=str(error), next_call=told), None
                 draft = await anyio.to_thread.run_sync(self.store.extend, before.id, text)
                 new_lines = draft.lines - before.lines
             elif (begun := self._begun_anew(cut, tool)) is not None:
@@ -218,7 +224,9 @@ class CutCalls:
             f"{draft.lines} lines of it are kept as draft {draft.id}, and are in no file yet. The "
             f"last of them is: {shown_end(draft.text)}"
         )
-        said = Continuation(on_disk=on_disk, next_call=next_call(draft), new_lines=new_lines)
+        said = Continuation(
+            on_disk=on_disk, next_call=next_call(draft, cut.fields), new_lines=new_lines
+        )
         return said, draft
 
     async def _stored(

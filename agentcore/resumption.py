@@ -54,12 +54,17 @@ def text_after(draft: Draft, text: str, start_line: JsonValue) -> str:
     return "".join(split_lines(text)[repeated:])
 
 
-def next_call(draft: Draft) -> str:
-    """The arguments of the call that goes on from a parked draft, ready to copy."""
+def next_call(draft: Draft, given: JsonObject) -> str:
+    """The arguments of the call that goes on from a parked draft, ready to copy.
+
+    Args:
+        draft: What is parked.
+        given: The arguments of the call that was cut last: what they say now is what counts.
+    """
     known = {
         name: value
-        for name, value in draft.fields.items()
+        for name, value in {**draft.fields, **given}.items()
         if name not in ("resume", "start_line") and value is not None
     }
-    given = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in known.items()]
-    return ", ".join([*given, f'resume="{draft.id}"', f"start_line={draft.lines + 1}"])
+    pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in known.items()]
+    return ", ".join([*pairs, f'resume="{draft.id}"', f"start_line={draft.lines + 1}"])

@@ -84,6 +84,9 @@ class Continuation:
     """The arguments of the next call, but for the large one, ready to copy; empty when unknown."""
     new_lines: int = 0
     """Whole lines of the cut text that were stored and were not there before."""
+    park_with: Mapping[str, JsonValue] | None = None
+    """Not None: the hook stored nothing, and the text is to be parked. The call that takes it up
+    needs these arguments instead of its own; `next_call` is made of them."""
 
 
 def result_of(value: object) -> ToolResult:

@@ -146,13 +146,26 @@ def _append(access: Access, path: str, content: str, start_line: int | None) -> 
 def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
     before = change.text.text
     after = _with_cut_text(change, path, cut)
-    if after is None and cut.text:
-        return None
     quoted = json.dumps(path, ensure_ascii=False)
+    if after is None and cut.text:
+        if cut.fields.get("mode") != "create" or change.before is None:
+            return None
+        # A whole call would have been told so: to create it once more cannot succeed.
+        lines = count_lines(before)
+        return Continuation(
+            on_disk=f'{quoted} exists already with {lines} lines; mode "overwrite" replaces them.',
+            next_call="",
+            park_with={"mode": "overwrite"},
+        )
     if after is not None and (change.before is None or after != before):
         change.store(change.encoded(after))
     text = before if after is None else after
     lines = count_lines(text)
+    if not lines and change.before is not None:
+        return Continuation(
+            on_disk=f"{quoted} is on disk and empty.",
+            next_call=f'path={quoted}, mode="overwrite", start_line=1',
+        )
     if not lines:
         return Continuation(
             on_disk=f"{quoted} does not exist on disk.",
