@@ -51,6 +51,7 @@ from agentcore.tools.base import (
     ToolFailed,
     ToolResult,
 )
+from agentcore.tools.signature import is_async
 
 __all__ = ["Dispatched", "Dispatcher"]
 
@@ -362,6 +363,8 @@ class Dispatcher:
             )
         except anyio.get_cancelled_exc_class():
             if anyio.get_current_task().has_pending_cancellation():
+                if not (running.has_begun or is_async(call.tool.function)):
+                    self._running.discard(call.call.id)  # it waited for a thread until then
                 raise
             return self._told(CancelledGuidance(tool=name, began=True, by_itself=True))
         finally:

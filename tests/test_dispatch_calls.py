@@ -315,6 +315,33 @@ async def test_what_could_not_be_stopped_is_not_met_again() -> None:
     assert told.content == "looked at a/b"
 
 
+async def test_a_call_that_waited_for_a_thread_when_the_run_was_cancelled_did_nothing() -> None:
+    may_end = threading.Event()
+
+    @tool
+    def wait(number: int) -> str:
+        may_end.wait(30)
+        return str(number)
+
+    here = dispatcher(wait)
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    before, limiter.total_tokens = limiter.total_tokens, 1
+    calls = tuple(
+        ToolCall(id=f"c{number}", name="wait", arguments=f'{{"number": {number}}}')
+        for number in range(3)
+    )
+    message = AssistantMessage(tool_calls=calls)
+    try:
+        with anyio.move_on_after(0.2):
+            await here.dispatch(message, None, RECORD)
+    finally:
+        may_end.set()
+        limiter.total_tokens = before
+    told = [one.content for one in here.answers(message)]
+    assert sum("cancelled while wait ran" in one for one in told) == 1
+    assert sum("cancelled before wait ran. Nothing" in one for one in told) == 2
+
+
 # --- what a call touches --------------------------------------------------------------------
 
 

@@ -148,4 +148,6 @@ def _environment(sources: Mapping[str, str]) -> "jinja2.Environment":
 
 
 def _without_needless_digits(value: object) -> object:
-    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return f"{value:.1f}".removesuffix(".0") if value >= 1 else f"{value:.2g}"

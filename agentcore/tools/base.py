@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from typing_extensions import override
 
 from agentcore.errors import ConfigurationError
+from agentcore.guidance import Templates, TimedOutGuidance
 from agentcore.messages import JsonObject, ToolSpec
 from agentcore.tools.approval import NeedsApproval
 from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult, result_of
@@ -303,13 +304,10 @@ class Tool:
                 f"{self.name} was not begun within its {self.timeout:g} seconds: other calls took "
                 "all threads. Nothing of it took effect."
             )
-        text = f"{self.name} was stopped: it took longer than its {self.timeout:g} seconds. "
-        if running.goes_on:
-            return text + (
-                "It cannot be stopped for good and may still take effect: look before you call "
-                "it again."
-            )
-        return text + "What it had done until then stays done: look before you call it again."
+        told = TimedOutGuidance(
+            tool=self.name, seconds=self.timeout or 0.0, still_running=running.goes_on
+        )
+        return Templates().render(told)  # dispatch has the user's own words
 
 
 class FunctionTool(Tool, Generic[P, R]):

@@ -78,7 +78,7 @@ async def test_an_async_function_is_stopped_after_its_seconds() -> None:
     assert result.is_error
     assert result.content == (
         "wait was stopped: it took longer than its 0.02 seconds. What it had done until then "
-        "stays done: look before you call it again."
+        "stays done: look before you call it again, and ask for less in one call."
     )
     assert stopped == [True]
 
