@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from agentcore.cli.demo import long_text, run_demo
+from agentcore.cli.display import print_answer
 from agentcore.testing import Gateway, Reset, ScriptedModel, stream
 from agentcore.testing.recording import load_recording
 
@@ -147,6 +148,16 @@ def test_a_person_may_be_asked_before_a_call(
     assert "content: 60 lines, " in ran.stderr
     assert (tmp_path / "plan.md").exists() is written
     assert ran.returncode == (0 if written else 1)
+
+
+def test_an_answer_goes_into_a_pipe_as_it_is_and_into_a_terminal_without_control() -> None:
+    """It was wrapped at 80 columns in a pipe."""
+    answer = f"{'word ' * 60}\n\x1b[2J[bold]a\u200db[/bold]"
+    for is_terminal in (False, True):
+        out = io.StringIO()
+        print_answer(answer, Console(file=out, width=80, force_terminal=is_terminal))
+        shown = answer.replace("\x1b", r"\x1b") if is_terminal else answer
+        assert out.getvalue() == f"{shown}\n"
 
 
 def test_a_recorded_run_is_played_back(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from agentcore.cli.agents import (
     tools_named,
 )
 from agentcore.cli.demo import long_text, run_demo
-from agentcore.cli.display import Display, harmless, size
+from agentcore.cli.display import Display, print_answer, size
 from agentcore.cli.drafts import drafts
 from agentcore.cli.explain import explain
 from agentcore.cli.guidance import guidance
@@ -108,8 +108,7 @@ def run(
             approve=display.ask,
         )
         result = anyio.run(show_run, agent, prompt, display)
-    text = harmless(result.text) if _console.is_terminal else result.text
-    _console.print(text, markup=False, highlight=False)
+    print_answer(result.text, _console)
 
 
 @app.command()

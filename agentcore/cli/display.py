@@ -28,7 +28,7 @@ from agentcore.events import (
 )
 from agentcore.tools.approval import ApprovalRequest
 
-__all__ = ["Display", "harmless", "size"]
+__all__ = ["Display", "harmless", "print_answer", "size"]
 
 
 class Display:
@@ -127,6 +127,7 @@ class Display:
                     break
                 self._show_arguments(request, None)
         except EOFError:
+            self._console.print()  # what nobody answers has no line end
             return "nobody is there to answer"
         finally:
             self._live.start()
@@ -209,6 +210,11 @@ def harmless(text: str) -> str:
     A model may write what moves the cursor up and hides what a person is asked about.
     """
     return text.translate(_STEERING)
+
+
+def print_answer(text: str, console: Console) -> None:
+    """What the model answers: its own line ends, and into a pipe or a file as it is."""
+    console.out(harmless(text) if console.is_terminal else text, highlight=False)
 
 
 _STEERING = {

@@ -23,7 +23,7 @@ from agentcore.cli.agents import (
     show_run,
     tools_named,
 )
-from agentcore.cli.display import Display, size
+from agentcore.cli.display import Display, print_answer, size
 from agentcore.endpoint import key_of
 from agentcore.testing.recording import RecordingTransport
 
@@ -66,7 +66,7 @@ def record(
                 transport=recording,
             )
             result = anyio.run(show_run, agent, prompt, Display(errors))
-        Console().print(result.text, markup=False, highlight=False)
+        print_answer(result.text, Console())
     finally:
         if recording is not None and recording.exchanges:
             _tell(recording, to, errors)
