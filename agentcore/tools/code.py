@@ -32,8 +32,7 @@ _TOLD: Final = "execute_code/told"
 _LIMITS: Final = ProgramLimits()
 MAX_SECONDS: Final = 600.0
 _WHY_NOT: Final = {
-    Ending.WALL: "it ran for {wall_seconds:g} s. Ask for more with timeout_seconds, at most "
-    "{most:g}, or do less in one call",
+    Ending.WALL: "it ran for {wall_seconds:g} s. {way}",
     Ending.CPU: "it used {cpu_seconds} s of processor time, all its processes together",
     Ending.MEMORY: "it used more than {memory_bytes} bytes of memory, all its processes together",
     Ending.DISK: "it took more than {disk_bytes} bytes of the disk",
@@ -102,8 +101,10 @@ def _words(finished: Finished, limits: ProgramLimits, most: float) -> str:
         return "Nothing was run: the sandbox could not be set up."
     if not finished.ended_by:
         return f"exit status {finished.status}"
+    most = min(most, MAX_SECONDS)
+    more = f"Ask for more with timeout_seconds, at most {most:g}, or do less in one call"
     values: Mapping[str, object] = {
-        "most": min(most, MAX_SECONDS),
+        "way": more if limits.wall_seconds < most else "It is the most: do less in one call",
         "wall_seconds": limits.wall_seconds,
         "cpu_seconds": limits.cpu_seconds,
         "memory_bytes": limits.memory_bytes,

@@ -211,6 +211,16 @@ async def test_processor_time_is_told(tmp_path: Path) -> None:
     assert "Stopped by cpu_seconds: it used 1 s" in result.content
 
 
+async def test_more_time_is_not_offered_where_there_is_none(tmp_path: Path) -> None:
+    """A model that was told to ask for more, at most what it had had, asked again."""
+    small = code_tool(limits=ProgramLimits(wall_seconds=0.3))
+
+    result = await call(small, tmp_path, "import time; time.sleep(60)")
+
+    assert "Stopped by wall_seconds: it ran for 0.3 s. It is the most: do less" in result.content
+    assert "timeout_seconds" not in result.content
+
+
 # It was told as "exit status -9" once, for its output had ended.
 async def test_timeout_of_a_silent_program_is_told(tool: Tool, tmp_path: Path) -> None:
     code = "import os, time; os.close(1); os.close(2); time.sleep(60)"

@@ -297,6 +297,14 @@ def test_without_a_sandbox_the_tool_is_refused_and_says_what_was_tried(tmp_path:
     assert agent.tools == [execute_code]
 
 
+def test_the_same_reason_is_told_once() -> None:
+    """bubblewrap is tried in two ways, and may be missing for both."""
+    missing = "bubblewrap: bwrap is not installed"
+    why = choice.Choice(sandbox=None, tried=(missing, missing, "landlock: none")).why_none
+    assert why.startswith(f"nothing here can hold a program ({missing}; landlock: none). Install")
+    assert "Linux 6.2 or later" in why  # as in docs/security.md, and as `LEAST_ABI` has it
+
+
 def test_it_is_found_out_once_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     choice._choose.cache_clear()
     with caplog.at_level(logging.INFO, logger="agentcore.sandbox"):

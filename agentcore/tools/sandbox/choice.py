@@ -21,7 +21,7 @@ BACKENDS: Final[tuple[Backend, ...]] = (
 )
 """Strongest first."""
 _WAY_OUT: Final = (
-    "Install bubblewrap (0.8 or later) where user namespaces are allowed, or use Linux 6.7 or "
+    "Install bubblewrap (0.8 or later) where user namespaces are allowed, or use Linux 6.2 or "
     "later with Landlock"
 )
 _log = logging.getLogger("agentcore.sandbox")
@@ -54,7 +54,8 @@ class Choice:
         """What was tried, and the way out; empty when there is a sandbox."""
         if self.sandbox is not None:
             return ""
-        return f"nothing here can hold a program ({'; '.join(self.tried)}). {_WAY_OUT}"
+        tried = "; ".join(dict.fromkeys(self.tried))  # One program may be tried in two ways.
+        return f"nothing here can hold a program ({tried}). {_WAY_OUT}"
 
 
 def choose(python: str) -> Choice:
