@@ -1142,3 +1142,23 @@ async def test_a_write_makes_what_failed_before_worth_trying_again(tmp_path: Pat
         dispatched = await dispatcher.dispatch(message, None, RECORD)
         said.append(dispatched.messages[0].content)
     assert said[-1] == "late.md: lines 1 to 1 of 1\nthere\n"
+
+
+async def test_a_cut_create_of_somebodys_file_goes_on_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("theirs\n")
+    (tmp_path / "a-2.md").write_text("theirs too\n")
+    here = desk(write_file, workspace=tmp_path)
+    dispatched = await here.cut("write_file", begun("a.md", 30, mode="create"))
+    words = dispatched.messages[0].content
+    assert '"a.md" exists already with 1 lines and was not touched' in words
+    told = re.search(r'with path="(.*?)", mode="(.*?)", resume="(.*?)", start_line=(\d+) ', words)
+    assert told is not None, words
+    path, mode, resumed, line = told.groups()
+    assert (path, mode) == ("a-3.md", "create")
+    content = await here.answer(
+        "write_file", path=path, mode=mode, resume=resumed, start_line=int(line), content="end\n"
+    )
+    assert content == "a-3.md: 31 lines on disk now."
+    assert (tmp_path / "a.md").read_text() == "theirs\n"
+    assert (tmp_path / "a-3.md").read_text() == "line\n" * 30 + "end\n"
+    assert not here.dispatcher.unfinished

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agentcore.agent import Agent
-from agentcore.cli.display import Display, visible
+from agentcore.cli.display import Display, harmless
 from agentcore.endpoint import Endpoint, resolve_model
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.providers import PROVIDERS
@@ -106,7 +106,7 @@ def failures_told(console: Console) -> Iterator[None]:
         console.print("stopped by you; files that were written stay as they are")
         raise typer.Exit(130) from None
     except RunError as error:
-        console.print(Text(visible(str(error)), style="red"), soft_wrap=True)
+        console.print(Text(harmless(str(error)), style="red"), soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -91,7 +91,7 @@ def reason_to_ask(needs: NeedsApproval, fields: Mapping[str, JsonValue]) -> str 
         return "" if needs else None
     try:
         said = needs(fields)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.warning("needs_approval raised, so the user is asked", exc_info=True)
         return f"its own check failed ({type(error).__name__})"
     if isinstance(said, str):
@@ -178,7 +178,7 @@ async def approve_call(
             answer = given[0]
         if isinstance(answer, Awaitable):
             answer = await answer
-    except Exception:
+    except (Exception, SystemExit):
         _log.warning("approve raised, so the call of %s is denied", tool, exc_info=True)
         return Denied(reason="the approval could not be asked for")
     return read_answer(answer)

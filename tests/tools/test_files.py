@@ -393,7 +393,7 @@ def is_parked(kept: object, mode: str | None) -> bool:
     """The text is left to be parked; to create what is there is not told once more."""
     if mode != "create":
         return kept is None
-    return isinstance(kept, Continuation) and kept.park_with == {"mode": "overwrite"}
+    return isinstance(kept, Continuation) and kept.park_with == {"path": "a-2.md"}
 
 
 # A second version that was cut was answered with "append to the first".

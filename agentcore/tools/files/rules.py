@@ -30,9 +30,7 @@ class PathRule:
         return matches([folded(part) for part in parts], [*start, *names, "**"])
 
 
-_SECRET: Final = (
-    "what a tool reads goes to the model's provider, and this is where secrets are kept"
-)
+_SECRET: Final = "secrets are kept there, and what a tool reads goes to the model's provider"
 _KEYS: Final = "keys and what they open are the user's own"
 _GIT: Final = "git runs programs that are named in its own folder; use git itself"
 _STARTUP: Final = "a shell runs it whenever it starts"

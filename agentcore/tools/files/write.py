@@ -1,8 +1,10 @@
 """`write_file`: a text file written whole, or section by section where the model believes it is."""
 
 import json
+import os
 import posixpath
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -17,6 +19,8 @@ from agentcore.tools.files.rules import FileRules
 __all__ = ["FilePath", "stored", "write_tool"]
 
 TAIL_LINES = 3
+MAX_NAMES = 100
+"""How far a free name is looked for beside a file that is not to be touched."""
 
 FilePath: TypeAlias = Annotated[
     str, Field(description="Relative to the workspace, with forward slashes.")
@@ -150,12 +154,13 @@ def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
     if after is None and cut.text:
         if cut.fields.get("mode") != "create" or change.before is None:
             return None
-        # A whole call would have been told so: to create it once more cannot succeed.
+        # To create it once more cannot succeed, and to replace it is not what was asked for.
         lines = count_lines(before)
         return Continuation(
-            on_disk=f'{quoted} exists already with {lines} lines; mode "overwrite" replaces them.',
+            on_disk=f"{quoted} exists already with {lines} lines and was not touched; mode "
+            '"overwrite" would replace them.',
             next_call="",
-            park_with={"mode": "overwrite"},
+            park_with={"path": _free_path(change.access.context.workspace, path)},
         )
     if after is not None and (change.before is None or after != before):
         change.store(change.encoded(after))
@@ -184,6 +189,13 @@ def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
         on_disk=f"{quoted} still holds the {lines} lines that it had before this call.",
         next_call=f'path={quoted}, mode="overwrite", start_line=1',
     )
+
+
+def _free_path(workspace: Path, path: str) -> str:
+    """A path beside one that is taken: `plan-2.md` for `plan.md`."""
+    taken = PurePosixPath(path)
+    names = (taken.with_name(f"{taken.stem}-{n}{taken.suffix}") for n in range(2, MAX_NAMES))
+    return str(next((one for one in names if not os.path.lexists(workspace / one)), taken))
 
 
 def _new_lines(before: str, after: str) -> int:
