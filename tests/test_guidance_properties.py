@@ -1,11 +1,11 @@
 """Whatever the values are: every template renders, tells them as they are, and stays short."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from agentcore.guidance import SITUATIONS, ArgumentsGuidance, CutGuidance, Situation, Templates
@@ -55,7 +55,7 @@ def test_every_value_reaches_the_text_as_it_is(situation: Situation) -> None:
 
 
 def words(most: int) -> st.SearchStrategy[str]:
-    return st.lists(st.sampled_from(["{{ a }}", "word", "é…"]), max_size=most).map(" ".join)
+    return st.lists(st.sampled_from(["{{a}}", "word", "é…"]), max_size=most).map(" ".join)
 
 
 @given(
@@ -76,8 +76,10 @@ def test_a_cut_is_told_in_120_words(situation: CutGuidance, **ordinary: str) -> 
 
 @given(situation=situations(list(SITUATIONS)))
 def test_no_tool_is_named_that_is_not_on_offer(situation: Situation) -> None:
-    without = dict.fromkeys(situation.offers, "")
-    text = render(replace(situation, **without))
+    bare = replace(situation, **dict.fromkeys(situation.offers, ""))
+    # What a value says is data: a message of a tool may name another one.
+    assume(not any(tool in str(asdict(bare)) for tool in KNOWN_TOOLS))
+    text = render(bare)
 
     assert not [tool for tool in KNOWN_TOOLS if tool in text]
 
