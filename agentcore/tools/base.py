@@ -92,11 +92,7 @@ class Tool:
     """The name that a tool of the package has by itself; a set's prefix does not change it."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ConfigurationError(
-                f"tool {self.name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
-                "give one with @tool(name=…)"
-            )
+        _check_name(self.name)
         seconds: object = self.timeout
         is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
         if self.timeout is not None and not (is_number and self.timeout > 0):
@@ -381,11 +377,7 @@ def tool(
         if isinstance(function, Tool):
             raise ConfigurationError(f"tool {function.name!r} is a tool already")
         tool_name = name or getattr(function, "__name__", "")
-        if not _NAME.fullmatch(tool_name):
-            raise ConfigurationError(
-                f"tool {tool_name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
-                "give one with @tool(name=…)"
-            )
+        _check_name(tool_name)  # before the signature, whose errors name the tool
         signature = read_signature(tool_name, function)
         return FunctionTool(
             name=tool_name,
@@ -406,6 +398,14 @@ def tool(
         )
 
     return make if function is None else make(function)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"tool {name!r}: endpoints take names of 1 to 64 letters, digits, - and _; "
+            "give one with @tool(name=…)"
+        )
 
 
 _RESUME_SCHEMA: Mapping[str, JsonObject] = {
