@@ -25,14 +25,15 @@ from agentcore.events import (
 )
 from agentcore.facts import Phase
 from agentcore.messages import JsonObject, ToolCall, Usage, mend_surrogates
+from agentcore.text_buffer import TextBuffer
 from agentcore.verdict import Partial
 
 __all__ = ["Accumulator", "CallProgress", "News", "Unsaved", "UnsavedCall"]
 
-_BRACKET = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+_BRACKET = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class CallProgress:
     """How far one call's arguments have come."""
 
@@ -42,7 +43,7 @@ class CallProgress:
     lines: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class News:
     """What came since the last look."""
 
@@ -50,7 +51,7 @@ class News:
     """What was told of this answer before is void: a whole message came after its deltas."""
     text: str
     reasoning: str
-    calls: tuple[CallProgress, ...]
+    calls: list[CallProgress]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,67 +86,60 @@ class _OpenCall:
     position: int
     id: str
     name: str
-    fragments: list[str] = field(default_factory=list)
+    raw: TextBuffer = field(default_factory=TextBuffer)
+    """Argument text, as it came."""
     extra: JsonObject = field(default_factory=dict)
     ids_vary: bool = False
     """This server gives a fresh id with every fragment: an id then separates nothing."""
     announced: bool = False
     told: int = 0
-    """Fragments that a listener has heard of."""
-    received_bytes: int = 0
+    """Bytes that a listener has heard of."""
     lines: int = 0
     saved: int = 0
-    """Fragments that `unsaved` gave."""
-    saved_size: int = 0
-    """Characters of arguments that it gave."""
-    skip: int = 0
-    """How many of those are repeated at the beginning of the fragments."""
+    """Bytes that `unsaved` gave, and that stand at the beginning of what is here."""
     anew: bool = False
     saved_as: tuple[str, str] | None = None
     """The id and the name that it gave; None before it gave anything."""
 
     scanned: int = 0
-    """Fragments that `is_balanced` has seen."""
+    """Bytes that `is_balanced` has seen."""
     depth: int = 0
     in_string: bool = False
-    backslash: str = ""
-    """A backslash at the very end: what it escapes has not come."""
     opened: bool = False
 
     @property
     def arguments(self) -> str:
-        return "".join(self.fragments)
+        return self.raw.text()
 
     def start_over(self, arguments: str) -> int:
         """What came was not the arguments; this is. Says how many characters of it are new."""
         before = self.arguments
         goes_on = arguments.startswith(before)
         if not goes_on:
-            self.anew = self.anew or self.saved_size > 0
-            self.saved_size = 0
-        self.saved, self.skip = 0, self.saved_size
-        self.fragments = [arguments]
-        self.told = self.received_bytes = self.lines = self.scanned = self.depth = 0
+            self.anew = self.anew or self.saved > 0
+            self.saved = 0
+        self.raw.clear()
+        self.raw.append(arguments)
+        self.told = self.lines = self.scanned = self.depth = 0
         self.in_string = self.opened = False
-        self.backslash = ""
         return len(arguments) - (len(before) if goes_on else 0)
 
     def is_balanced(self) -> bool:
         """Every bracket of the arguments is closed.
 
-        Each fragment is scanned once: a server whose ids vary makes this a question for all.
+        Each byte is scanned once: a server whose ids vary makes this a question for all.
         """
-        rest = self.backslash + "".join(self.fragments[self.scanned :])
-        self.scanned = len(self.fragments)
-        self.backslash = "\\" if (len(rest) - len(rest.rstrip("\\"))) % 2 else ""
-        rest = rest.removesuffix(self.backslash)
+        rest = self.raw.data(self.scanned)
+        if (len(rest) - len(rest.rstrip(b"\\"))) % 2:
+            del rest[-1]  # what this backslash escapes has not come
+        self.scanned += len(rest)
         for token in _BRACKET.findall(rest):
-            if token == '"':
+            if token == b'"':
                 self.in_string = not self.in_string
                 # A string on the outside: arguments that were encoded twice.
                 self.opened = self.opened or (self.depth == 0 and not self.in_string)
             elif len(token) == 1 and not self.in_string:
-                self.depth += 1 if token in "{[" else -1
+                self.depth += 1 if token in b"{[" else -1
                 self.opened = True
         return self.opened and self.depth <= 0 and not self.in_string
 
@@ -164,8 +158,8 @@ class Accumulator:
                 the adapter: it cannot be told apart by structure.
         """
         self._cumulative = cumulative_arguments
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = TextBuffer()
+        self._reasoning = TextBuffer()
         self._details: dict[tuple[str, str], JsonObject] = {}
         self._detail_texts: dict[tuple[tuple[str, str], str], list[str]] = {}
         self._calls: list[_OpenCall] = []
@@ -184,38 +178,34 @@ class Accumulator:
         """Content came after a finish reason: on this endpoint it ends nothing."""
         self.done = False
         self.usage: Usage | None = None
+        self._info: ResponseInfo | None = None
         self.generation_id = ""
         self.served_model = self.host = ""
         self.error: InStreamError | None = None
 
     def feed(self, event: StreamEvent) -> Phase | None:
         """Take one event in; the phase it belongs to if it bears content, else None."""
-        phase = self._feed(event)
-        if phase is not None and self.finish_reason:
-            self.went_on = True
-        return phase
-
-    def _feed(self, event: StreamEvent) -> Phase | None:
+        if event is self._info:
+            return None  # every chunk of an answer repeats it
+        phase = None
         match event:
-            case TextDelta(text):
-                self._text.append(text)
-                self.unsaved_size += len(text)
-                return Phase.TEXT if text else None
+            case TextDelta():
+                self._text.append(event.text)
+                self.unsaved_size += len(event.text)
+                phase = Phase.TEXT if event.text else None
             case ToolCallDelta():
-                return Phase.TOOL_ARGUMENTS if self._feed_call(event) else None
-            case ReasoningDelta(text):
-                self._reasoning.append(text)
-                return Phase.REASONING if text else None
+                phase = Phase.TOOL_ARGUMENTS if self._feed_call(event) else None
+            case ReasoningDelta():
+                self._reasoning.append(event.text)
+                phase = Phase.REASONING if event.text else None
             case ReasoningDetail(detail):
-                return Phase.REASONING if self._feed_detail(detail) else None
+                phase = Phase.REASONING if self._feed_detail(detail) else None
             case UsageReport(usage):
                 self.usage = usage
             case FinishReason(reason):
                 self.finish_reason = reason.lower()
             case ResponseInfo():
-                self.generation_id = event.id or self.generation_id
-                self.served_model = event.model or self.served_model
-                self.host = event.host or self.host
+                self._feed_info(event)
             case InStreamError():
                 self.error = self.error or event
             case MessageRestart():
@@ -224,25 +214,31 @@ class Accumulator:
                 self.done = True
             case _:
                 assert_never(event)
-        return None
+        if phase is not None and self.finish_reason:
+            self.went_on = True
+        return phase
 
     @property
     def is_empty(self) -> bool:
         """Nothing that a display could have shown has come."""
-        return not (any(self._text) or any(self._reasoning) or self._calls)
+        return not (self._text or self._reasoning or self._calls)
 
     def news(self) -> News | None:
         """What came since the last call, joined; None when nothing did."""
-        text, self._half_text = _whole(self._half_text, self._text[self._told_text :])
-        reasoning, self._half_reasoning = _whole(
-            self._half_reasoning, self._reasoning[self._told_reasoning :]
-        )
-        self._told_text, self._told_reasoning = len(self._text), len(self._reasoning)
-        calls = tuple(self._progress(call) for call in self._calls if self._has_news(call))
+        text = reasoning = ""
+        if self._told_text < len(self._text):
+            text, self._half_text = _whole(self._half_text + self._text.text(self._told_text))
+            self._told_text = len(self._text)
+        if self._told_reasoning < len(self._reasoning):
+            reasoning, self._half_reasoning = _whole(
+                self._half_reasoning + self._reasoning.text(self._told_reasoning)
+            )
+            self._told_reasoning = len(self._reasoning)
+        calls = [self._progress(call) for call in self._calls if self._has_news(call)]
         restarted, self._restarted = self._restarted, False
         if not (text or reasoning or calls or restarted):
             return None
-        return News(restarted=restarted, text=text, reasoning=reasoning, calls=calls)
+        return News(restarted, text, reasoning, calls)
 
     def unsaved(self) -> Unsaved | None:
         """What came since the last call, for a disk; None when nothing did.
@@ -250,7 +246,7 @@ class Accumulator:
         It knows nothing of `news`. The work is in proportion to what is new, also where an endpoint
         repeats all arguments with every delta.
         """
-        text = "".join(self._text[self._saved_text :])
+        text = self._text.text(self._saved_text)
         self._saved_text = len(self._text)
         calls = tuple(self._unsaved_call(call) for call in self._calls if self._is_unsaved(call))
         restarted, self._saved_is_void = self._saved_is_void, False
@@ -280,12 +276,18 @@ class Accumulator:
             arguments = mend_surrogates(call.arguments)
             calls.append(ToolCall(id=id_, name=call.name, arguments=arguments, extra=call.extra))
         return Partial(
-            text=mend_surrogates("".join(self._text)),
-            reasoning=mend_surrogates("".join(self._reasoning)),
+            text=mend_surrogates(self._text.text()),
+            reasoning=mend_surrogates(self._reasoning.text()),
             reasoning_details=self._joined_details(),
             calls=tuple(calls),
             has_nameless_call=any(not call.name for call in self._calls),
         )
+
+    def _feed_info(self, info: ResponseInfo) -> None:
+        self._info = info
+        self.generation_id = info.id or self.generation_id
+        self.served_model = info.model or self.served_model
+        self.host = info.host or self.host
 
     # --- tool calls -------------------------------------------------------------------------
 
@@ -295,6 +297,21 @@ class Accumulator:
         if call is None:
             call = _OpenCall(len(self._calls), delta.id, delta.name)
             self._calls.append(call)
+        if began or delta.id or delta.name or delta.extra:
+            self._name(call, delta)
+        if not delta.arguments:
+            return began
+        # Some relays open with an empty object and then send the real one.
+        is_real_one = call.raw.is_exactly(b"{}") and delta.arguments.lstrip().startswith("{")
+        if self._cumulative or is_real_one:
+            self.unsaved_size += call.start_over(delta.arguments)
+        else:
+            call.raw.append(delta.arguments)
+            self.unsaved_size += len(delta.arguments)
+        return True
+
+    def _name(self, call: _OpenCall, delta: ToolCallDelta) -> None:
+        """Take in what a delta says of its call beside arguments."""
         if delta.index is not None:
             self._by_index[delta.index] = call
         if delta.id:
@@ -303,19 +320,11 @@ class Accumulator:
             self._by_id[delta.id] = call
         call.name = call.name or delta.name
         call.extra.update(delta.extra)
-        if not delta.arguments:
-            return began
-        # Some relays open with an empty object and then send the real one.
-        is_real_one = call.fragments == ["{}"] and delta.arguments.lstrip().startswith("{")
-        if self._cumulative or is_real_one:
-            self.unsaved_size += call.start_over(delta.arguments)
-        else:
-            call.fragments.append(delta.arguments)
-            self.unsaved_size += len(delta.arguments)
-        return True
 
     def _find(self, delta: ToolCallDelta) -> _OpenCall | None:
         """The call that a delta goes on with; None when it opens a new one."""
+        if not (delta.id or delta.name) and delta.index in self._by_index:
+            return self._by_index[delta.index]  # nearly every delta
         known = self._by_id.get(delta.id)
         if delta.index is not None:
             call = self._by_index.get(delta.index)
@@ -335,11 +344,11 @@ class Accumulator:
         other_name = bool(delta.name and call.name and delta.name != call.name)
         if other_name and (other_id or delta.index is None):
             return True
-        if other_id and delta.name and not (call.fragments or delta.arguments):
+        if other_id and delta.name and not (call.raw or delta.arguments):
             return True  # two openings in a row
         if not delta.name or (delta.id and not other_id):
             return False
-        if delta.index is not None and call.fragments == ["{}"] and not (other_id or other_name):
+        if delta.index is not None and call.raw.is_exactly(b"{}") and not (other_id or other_name):
             return False
         if call.ids_vary or not delta.id:
             return delta.arguments.lstrip().startswith("{") and call.looks_closed()
@@ -372,46 +381,38 @@ class Accumulator:
             self._saved_text or any(call.saved_as is not None for call in self._calls)
         )
         self._saved_text = self.unsaved_size = 0
-        self._text, self._reasoning, self._details, self._detail_texts = [], [], {}, {}
+        self._text, self._reasoning = TextBuffer(), TextBuffer()
+        self._details, self._detail_texts = {}, {}
         self._calls, self._by_index, self._by_id = [], {}, {}
         self._told_text = self._told_reasoning = 0
         self._half_text = self._half_reasoning = ""
 
     @staticmethod
     def _has_news(call: _OpenCall) -> bool:
-        return call.told < len(call.fragments) or not call.announced
+        return call.told < len(call.raw) or not call.announced
 
     @staticmethod
     def _is_unsaved(call: _OpenCall) -> bool:
-        return call.saved < len(call.fragments) or call.saved_as != (call.id, call.name)
+        return call.saved < len(call.raw) or call.saved_as != (call.id, call.name)
 
     @staticmethod
     def _unsaved_call(call: _OpenCall) -> UnsavedCall:
-        fragment = "".join(call.fragments[call.saved :])[call.skip :]
-        anew, call.anew, call.skip = call.anew, False, 0
-        call.saved, call.saved_as = len(call.fragments), (call.id, call.name)
-        call.saved_size += len(fragment)
+        fragment = call.raw.text(call.saved)
+        anew, call.anew = call.anew, False
+        call.saved, call.saved_as = len(call.raw), (call.id, call.name)
         return UnsavedCall(
             position=call.position, id=call.id, name=call.name, fragment=fragment, anew=anew
         )
 
     @staticmethod
     def _progress(call: _OpenCall) -> CallProgress:
-        fresh = "".join(call.fragments[call.told :])
-        call.told = len(call.fragments)
+        call.lines += call.raw.data(call.told).count(b"\\n")
+        call.told = len(call.raw)
         call.announced = True
-        call.received_bytes += len(fresh.encode(errors="replace"))
-        call.lines += fresh.count("\\n")
-        return CallProgress(
-            position=call.position,
-            name=call.name,
-            received_bytes=call.received_bytes,
-            lines=call.lines,
-        )
+        return CallProgress(call.position, call.name, call.told, call.lines)
 
 
-def _whole(half: str, pieces: list[str]) -> tuple[str, str]:
-    """Pieces joined, and half of a surrogate pair at their end, which waits for its other half."""
-    text = half + "".join(pieces)
+def _whole(text: str) -> tuple[str, str]:
+    """Text, and half of a surrogate pair at its end, which waits for its other half."""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     return mend_surrogates(text.removesuffix(half)), half

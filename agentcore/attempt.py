@@ -16,11 +16,12 @@ import anyio
 from pydantic import JsonValue
 from pydantic_core import from_json
 
-from agentcore.accumulator import Accumulator
+from agentcore.accumulator import Accumulator, News
 from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
 from agentcore.draft_store import LiveDraft
+from agentcore.event_loop import awaited, event_loop_clock
 from agentcore.events import (
     Done,
     InStreamError,
@@ -30,10 +31,10 @@ from agentcore.events import (
     TextReceived,
     ToolArgumentsReceived,
 )
-from agentcore.facts import ErrorFacts
+from agentcore.facts import ErrorFacts, Phase
 from agentcore.kinds import KIND_OF_CAUSE, CutCause
 from agentcore.providers.base import ProviderAdapter, Wire
-from agentcore.sse import ServerSentEvent, SSEDecoder
+from agentcore.sse import SSEDecoder
 from agentcore.verdict import Partial, Verdict, judge
 
 __all__ = ["SHORTEST_SECRET", "Attempt", "Emit"]
@@ -150,17 +151,20 @@ class Attempt:
         return Classification(kind=KIND_OF_CAUSE[cause], rule=f"cut-{cause}", evidence=evidence)
 
     async def _read(self, blocks: AsyncIterator[bytes], scope: anyio.CancelScope) -> None:
-        accumulator, silence = self.accumulator, self.silence
+        """Read the body; what stands in the loop is paid for every delta."""
+        accumulator, silence, clock = self.accumulator, self.silence, event_loop_clock()
         decoder = SSEDecoder()
         unframed: list[bytes] | None = []
         finished = math.inf
         async for block in blocks:
-            now = anyio.current_time()
+            now = clock()
             self.received_bytes += len(block)
             silence.bytes_came(now)
             events = decoder.feed(block)
-            for event in events:
-                self._feed(event, now)
+            for name, data in events:
+                phase = self._feed(name, data)
+                if phase is not None:
+                    silence.content_came(now, phase)
             if self.on_block is not None:
                 self.on_block(block)
             if self.live is not None:
@@ -169,36 +173,49 @@ class Attempt:
                 # Until the first event this may still turn out to be no stream at all.
                 unframed.append(block)
                 unframed = None if events or decoder.comments else unframed
+            if self.emit is not None and (news := accumulator.news()) is not None:
+                # A slow display is not a silent stream.
+                await awaited(self._tell(news, self.emit), on_wait=lambda: _stop_clock(scope))
+                listened = clock() - now
+                silence.excuse(listened)
+                finished += listened
+                now += listened
+            deadline = silence.deadline
             if accumulator.finish_reason:
                 # Content after a finish reason: it ended nothing, and the wait begins anew.
                 finished = now if accumulator.went_on else min(finished, now)
-            if self.emit is not None:
-                # A slow display is not a silent stream.
-                scope.deadline = math.inf
-                await self._tell_news(self.emit)
-                listened = anyio.current_time() - now
-                silence.excuse(listened)
-                finished += listened
+                deadline = min(deadline, finished + _AFTER_FINISH_SECONDS)
             if accumulator.done or accumulator.error is not None:
                 return
-            deadline = min(silence.deadline, finished + _AFTER_FINISH_SECONDS)
             if abs(deadline - scope.deadline) > _DEADLINE_SLACK_SECONDS:
                 scope.deadline = deadline
-        for event in decoder.finish():
+        for name, data in decoder.finish():
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
-            if event.data == _DONE or not isinstance(_decode(event.data), InStreamError):
-                self._feed(event, anyio.current_time())
+            if data == _DONE or not isinstance(_decode(data), InStreamError):
+                self._feed(name, data)
         if unframed:
             self._feed_whole(b"".join(unframed))
-        if self.emit is not None:
-            await self._tell_news(self.emit)
+        if self.emit is not None and (news := accumulator.news()) is not None:
+            await self._tell(news, self.emit)
 
-    def _feed(self, event: ServerSentEvent, now: float) -> None:
-        if event.data == _DONE:
-            self.accumulator.feed(Done())
-            return
-        self._feed_value(_decode(event.data), event.event, now)
+    def _feed(self, name: str, data: bytes) -> Phase | None:
+        """Take one event in; the phase of the content that it bears, None if it bears none."""
+        if data == _DONE:
+            return self.accumulator.feed(Done())
+        return self._feed_value(name, _decode(data))
+
+    def _feed_value(self, name: str, value: JsonValue | InStreamError | None) -> Phase | None:
+        accumulator = self.accumulator
+        phase = None
+        if isinstance(value, dict):
+            for decoded in self.adapter.decode(name, value):
+                phase = accumulator.feed(decoded) or phase
+        elif isinstance(value, InStreamError):
+            accumulator.feed(value)
+        elif isinstance(value, (str, list)) and value:
+            accumulator.feed(InStreamError(value))
+        return phase
 
     def _feed_whole(self, body: bytes) -> None:
         """A body that was no stream: a plain answer, an error as JSON, a page of HTML, nothing."""
@@ -207,44 +224,34 @@ class Attempt:
         self.is_whole = True
         accumulator = self.accumulator
         value = _decode(body)
-        self._feed_value(value, "", anyio.current_time())
+        self._feed_value("", value)
         if accumulator.is_empty and not accumulator.finish_reason and accumulator.error is None:
             accumulator.feed(InStreamError(value))
         accumulator.feed(Done())
 
-    def _feed_value(self, value: JsonValue | InStreamError | None, name: str, now: float) -> None:
-        accumulator = self.accumulator
-        if isinstance(value, dict):
-            for decoded in self.adapter.decode(name, value):
-                phase = accumulator.feed(decoded)
-                if phase is not None:
-                    self.silence.content_came(now, phase)
-        elif isinstance(value, InStreamError):
-            accumulator.feed(value)
-        elif isinstance(value, (str, list)) and value:
-            accumulator.feed(InStreamError(value))
-
-    async def _tell_news(self, emit: Emit) -> None:
-        news = self.accumulator.news()
-        if news is None:
-            return
-        at = {"turn": self.turn, "attempt": self.number}
+    async def _tell(self, news: News, emit: Emit) -> None:
+        turn, attempt = self.turn, self.number
         if news.restarted:
-            await emit(OutputDiscarded(**at, discarded_bytes=0))
+            await emit(OutputDiscarded(turn=turn, attempt=attempt, discarded_bytes=0))
         if news.reasoning:
-            await emit(ReasoningReceived(**at, text=news.reasoning))
+            await emit(ReasoningReceived(turn=turn, attempt=attempt, text=news.reasoning))
         if news.text:
-            await emit(TextReceived(**at, text=news.text))
+            await emit(TextReceived(turn=turn, attempt=attempt, text=news.text))
         for call in news.calls:
             await emit(
                 ToolArgumentsReceived(
-                    **at,
+                    turn=turn,
+                    attempt=attempt,
                     position=call.position,
                     name=call.name,
                     received_bytes=call.received_bytes,
                     lines=call.lines,
                 )
             )
+
+
+def _stop_clock(scope: anyio.CancelScope) -> None:
+    scope.deadline = math.inf
 
 
 def _decode(data: bytes) -> JsonValue | InStreamError:

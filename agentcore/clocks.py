@@ -95,13 +95,13 @@ class Silence:
         self._bytes_limit = clocks.first_byte or clocks.transport
         self._bytes_at = now
         self._content_at = now
-        self.phase = Phase.CONNECT
+        self._enter(Phase.CONNECT)
 
     def opened(self, now: float) -> None:
         """The response has begun."""
         self._bytes_at = now
         self._bytes_limit = self._clocks.transport
-        self.phase = Phase.FIRST_EVENT
+        self._enter(Phase.FIRST_EVENT)
 
     def bytes_came(self, now: float) -> None:
         """Anything arrived: a comment will do."""
@@ -110,7 +110,8 @@ class Silence:
     def content_came(self, now: float, phase: Phase) -> None:
         """Something that bears content arrived."""
         self._content_at = now
-        self.phase = phase
+        if phase is not self.phase:
+            self._enter(phase)
 
     def excuse(self, seconds: float) -> None:
         """Time in which nobody was listening to the stream: it counts as silence on no clock."""
@@ -120,7 +121,9 @@ class Silence:
     @property
     def deadline(self) -> float:
         """The moment at which the first of the two clocks runs out."""
-        return min(self._bytes_at + self._bytes_limit, self._content_at + self._content_limit)
+        bytes_out = self._bytes_at + self._bytes_limit
+        content_out = self._content_at + self._content_limit
+        return bytes_out if bytes_out < content_out else content_out
 
     def cause(self) -> CutCause:
         """What a stream that is cut now died of."""
@@ -134,8 +137,8 @@ class Silence:
             return f"no byte came for {self._bytes_limit:g} s"
         return f"no content came for {self._content_limit:g} s (phase: {self.phase})"
 
-    @property
-    def _content_limit(self) -> float:
-        return self._clocks.content_limit(
-            self.phase, buffered=self._buffered, output_limit=self._output_limit
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._content_limit = self._clocks.content_limit(
+            phase, buffered=self._buffered, output_limit=self._output_limit
         )

@@ -6,21 +6,14 @@ leniencies that real servers need: at a *clean* end of the body an event without
 line counts, and so does a line that is a whole JSON object, once the stream has begun.
 """
 
-from dataclasses import dataclass
+from typing import TypeAlias
 
 __all__ = ["SSEDecoder", "ServerSentEvent"]
 
 _BOM = b"\xef\xbb\xbf"
 
-
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
-    """One event of the stream."""
-
-    event: str
-    """The `event:` field; empty when there was none."""
-    data: bytes
-    """The `data:` lines, joined by line feeds."""
+ServerSentEvent: TypeAlias = tuple[str, bytes]
+"""The `event:` field, empty when there was none; and the `data:` lines, joined by line feeds."""
 
 
 class SSEDecoder:
@@ -35,34 +28,61 @@ class SSEDecoder:
         self._first = True
         self._framed = False
         self._after_cr = False
+        self._is_between = False
+        """What comes next begins an event; the first block may begin with a mark instead."""
         self._partial: list[bytes] = []
         self._event = ""
         self._data: list[bytes] = []
 
     def feed(self, block: bytes) -> list[ServerSentEvent]:
         """Events completed by this block of the body, in order."""
-        if self._after_cr and block.startswith(b"\n"):
-            block = block[1:]
+        if self._after_cr:
             self._after_cr = False
-        if not block:
-            return []
-        self._after_cr = block.endswith(b"\r")
-        if b"\n" not in block and b"\r" not in block:
+            block = block.removeprefix(b"\n")
+        if self._partial:
             self._partial.append(block)
-            return []
-        self._partial.append(block)
-        lines = b"".join(self._partial).splitlines(keepends=True)
-        self._partial = [] if lines[-1].endswith((b"\n", b"\r")) else [lines.pop()]
-        return self._read(lines)
+            if b"\n" not in block and b"\r" not in block:
+                return []
+            block = b"".join(self._partial)
+            self._partial.clear()
+        if self._is_between and b"\r" not in block:
+            return self._read_events(block)
+        return self._read_lines(block)
 
     def finish(self) -> list[ServerSentEvent]:
         """The event that a cleanly ended body left without its blank line, if there is one."""
         line, self._partial = b"".join(self._partial), []
         return self._read([line, b""] if line else [b""])
 
+    def _read_events(self, block: bytes) -> list[ServerSentEvent]:
+        """A block that begins between two events, with line feeds alone.
+
+        That is what endpoints send, and nearly every event is one `data:` line: it is cut out
+        without a look at lines. All else goes the way of lines.
+        """
+        wholes = block.split(b"\n\n")
+        rest = wholes.pop()
+        events: list[ServerSentEvent] = []
+        for whole in wholes:
+            if whole.startswith(b"data: ") and b"\n" not in whole:
+                events.append(("", whole[6:]))
+            else:
+                events += self._read([*whole.split(b"\n"), b""])
+        if events:
+            self._framed = True
+        return events + self._read_lines(rest) if rest else events
+
+    def _read_lines(self, block: bytes) -> list[ServerSentEvent]:
+        lines = block.splitlines(keepends=True)
+        if block.endswith(b"\r"):
+            self._after_cr = True
+        elif lines and not block.endswith(b"\n"):
+            self._partial.append(lines.pop())
+        return self._read(lines)
+
     def _read(self, lines: list[bytes]) -> list[ServerSentEvent]:
         events: list[ServerSentEvent] = []
-        if self._first:
+        if self._first and lines:
             self._first = False
             lines[0] = lines[0].removeprefix(_BOM)
         for raw in lines:
@@ -72,7 +92,7 @@ class SSEDecoder:
             elif not line:
                 if self._data:
                     self._framed = True
-                    events.append(ServerSentEvent(self._event, b"\n".join(self._data)))
+                    events.append((self._event, b"\n".join(self._data)))
                     self._data = []
                 self._event = ""
             elif line.startswith(b":"):
@@ -83,5 +103,6 @@ class SSEDecoder:
                 self._data.append(b"")
             elif self._framed and line.startswith(b"{") and line.endswith(b"}"):
                 # Relays were seen to write an error into the stream without its framing.
-                events.append(ServerSentEvent("", line))
+                events.append(("", line))
+        self._is_between = not (self._first or self._data or self._event)
         return events

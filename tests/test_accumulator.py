@@ -450,7 +450,7 @@ def test_news_is_what_came_since_the_last_look() -> None:
         restarted=False,
         text="x",
         reasoning="hm",
-        calls=(CallProgress(position=0, name="f", received_bytes=0, lines=0),),
+        calls=[CallProgress(position=0, name="f", received_bytes=0, lines=0)],
     )
 
     accumulator.feed(D(0, "", "", '{"x": "é\\n').event)
@@ -458,13 +458,13 @@ def test_news_is_what_came_since_the_last_look() -> None:
         restarted=False,
         text="",
         reasoning="",
-        calls=(CallProgress(position=0, name="f", received_bytes=11, lines=1),),
+        calls=[CallProgress(position=0, name="f", received_bytes=11, lines=1)],
     )
     assert accumulator.news() is None
 
 
 def told(text: str, *, restarted: bool = False) -> News:
-    return News(restarted=restarted, text=text, reasoning="", calls=())
+    return News(restarted=restarted, text=text, reasoning="", calls=[])
 
 
 # A display got a replacement character for each half once.

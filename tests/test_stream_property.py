@@ -26,17 +26,17 @@ def verdict_on(blocks: Iterable[bytes], *, dropped: bool = False) -> Verdict:
     """What a turn makes of a body: one that ended by itself, or one that was dropped."""
     decoder, accumulator = SSEDecoder(), Accumulator()
     events = [event for block in blocks for event in decoder.feed(block)]
-    for event in events if dropped else [*events, *decoder.finish()]:
-        if event.data == b"[DONE]":
+    for name, data in events if dropped else [*events, *decoder.finish()]:
+        if data == b"[DONE]":
             accumulator.feed(Done())
             continue
         try:
-            value: JsonValue = from_json(event.data)
+            value: JsonValue = from_json(data)
         except ValueError:
-            accumulator.feed(InStreamError(event.data.decode(errors="replace")))
+            accumulator.feed(InStreamError(data.decode(errors="replace")))
             continue
         if isinstance(value, dict):
-            for decoded in Local().decode(event.event, value):
+            for decoded in Local().decode(name, value):
                 accumulator.feed(decoded)
     numbers = count()
     return judge(

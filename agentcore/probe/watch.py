@@ -49,8 +49,8 @@ class Watch:
         self._block_at = anyio.current_time() - self.started
         comments = self._decoder.comments
         events = self._decoder.feed(block)
-        for event in events:
-            self._echo = self._echo or _echo_in(event.data)
+        for _, data in events:
+            self._echo = self._echo or _echo_in(data)
         is_comment = self._decoder.comments > comments
         sign = Sign.EVENT if events else Sign.COMMENT if is_comment else Sign.PART
         self._arrivals.append(Arrival(self._block_at, sign))

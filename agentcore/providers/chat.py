@@ -1,7 +1,7 @@
 """Chat completions on the wire: chunks to events, and messages to JSON. Pure, and total."""
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -97,43 +97,52 @@ def shaped_id(id_: str, shape: re.Pattern[str]) -> str:
     return sha256(id_.encode(errors="surrogatepass")).hexdigest()[:9]
 
 
-def decode_chunk(event_name: str, chunk: JsonObject) -> Iterator[StreamEvent]:
+def decode_chunk(event_name: str, chunk: JsonObject) -> list[StreamEvent]:
     """Stream events of one chunk, or of one whole answer; every field may be of an odd type.
 
     Args:
         event_name: The SSE `event:` field; usually empty.
         chunk: The decoded JSON object of one event, or the body of a plain answer.
     """
+    events: list[StreamEvent] = []
     if info := _info(chunk):
-        yield info
+        events.append(info)
     choices = chunk.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    usage = chunk.get("usage")
+    usage, error = chunk.get("usage"), chunk.get("error")
     if isinstance(choice, dict):
-        yield from _choice(choice)
+        _choice(choice, events)
         usage = usage or choice.get("usage")  # where Moonshot puts it
+        error = error or choice.get("error")
     if isinstance(usage, dict):
-        yield UsageReport(_usage(usage))
-    if error := chunk.get("error") or (isinstance(choice, dict) and choice.get("error")):
-        yield InStreamError({"error": error})
+        events.append(UsageReport(_usage(usage)))
+    if error:
+        events.append(InStreamError({"error": error}))
     elif event_name == "error" or _is_error(chunk):
-        yield InStreamError(chunk)
+        events.append(InStreamError(chunk))
+    return events
 
 
 def _info(chunk: JsonObject) -> ResponseInfo | None:
     id_, model, host = chunk.get("id"), chunk.get("model"), chunk.get("provider")
     if not (id_ or model or host):
         return None
-    return ResponseInfo(
-        id=id_ if isinstance(id_, str) else "",
-        model=model if isinstance(model, str) else "",
-        host=host if isinstance(host, str) else "",
+    return _response_info(
+        id_ if isinstance(id_, str) else "",
+        model if isinstance(model, str) else "",
+        host if isinstance(host, str) else "",
     )
+
+
+@lru_cache(maxsize=1024)
+def _response_info(id_: str, model: str, host: str) -> ResponseInfo:
+    """The same one for all chunks of an answer, which all repeat it."""
+    return ResponseInfo(id=id_, model=model, host=host)
 
 
 def _is_error(chunk: JsonObject) -> bool:
     """An object that says it is an error, or that is no part of an answer and carries a text."""
-    if "error" in (chunk.get("type"), chunk.get("object")):
+    if chunk.get("object") == "error" or chunk.get("type") == "error":
         return True
     if "choices" in chunk or "usage" in chunk:
         return False
@@ -143,75 +152,73 @@ def _is_error(chunk: JsonObject) -> bool:
 _SPOKEN = ("content", "tool_calls", "refusal")
 
 
-def _choice(choice: JsonObject) -> Iterator[StreamEvent]:
+def _choice(choice: JsonObject, events: list[StreamEvent]) -> None:
     delta = choice.get("delta")
-    whole = choice.get("message")
     if isinstance(delta, dict) and delta:
-        yield from _delta(delta)
-    elif isinstance(whole, dict) and any(whole.get(name) for name in _SPOKEN):
-        yield MessageRestart()
-        yield from _delta(whole)
+        _delta(delta, events)
+    else:
+        whole = choice.get("message")
+        if isinstance(whole, dict) and any(whole.get(name) for name in _SPOKEN):
+            events.append(MessageRestart())
+            _delta(whole, events)
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
-        yield FinishReason(reason)
+        events.append(FinishReason(reason))
 
 
-def _delta(delta: JsonObject) -> Iterator[StreamEvent]:
+def _delta(delta: JsonObject, events: list[StreamEvent]) -> None:
     """A delta or a whole message; every field may be absent, null or of an odd type."""
     for name in ("reasoning_content", "reasoning"):
         if isinstance(text := delta.get(name), str) and text:
-            yield ReasoningDelta(text)
+            events.append(ReasoningDelta(text))
             break
     details = delta.get("reasoning_details")
     if isinstance(details, list):
-        for detail in details:
-            if isinstance(detail, dict):
-                yield ReasoningDetail(detail)
+        events += [ReasoningDetail(detail) for detail in details if isinstance(detail, dict)]
     content = delta.get("content") or delta.get("refusal")
     if isinstance(content, str) and content:
-        yield TextDelta(content)
+        events.append(TextDelta(content))
     elif isinstance(content, list):
-        yield from _parts(content)
+        _parts(content, events)
     calls = delta.get("tool_calls")
     if isinstance(calls, list):
-        for call in calls:
-            if isinstance(call, dict):
-                yield _call_delta(call)
+        events += [_call_delta(call) for call in calls if isinstance(call, dict)]
 
 
-def _parts(parts: list[JsonValue]) -> Iterator[StreamEvent]:
+def _parts(parts: list[JsonValue], events: list[StreamEvent]) -> None:
     """Content as a list of typed parts (Mistral's magistral sends thinking this way)."""
     for part in parts:
         if not isinstance(part, dict):
             continue
         if isinstance(text := part.get("text"), str) and text:
-            yield TextDelta(text)
+            events.append(TextDelta(text))
         thinking = part.get("thinking")
         if isinstance(thinking, str) and thinking:
-            yield ReasoningDelta(thinking)
+            events.append(ReasoningDelta(thinking))
         elif isinstance(thinking, list):
-            for piece in thinking:
-                if isinstance(piece, dict) and isinstance(text := piece.get("text"), str):
-                    yield ReasoningDelta(text)
+            pieces = [piece.get("text") for piece in thinking if isinstance(piece, dict)]
+            events += [ReasoningDelta(text) for text in pieces if isinstance(text, str)]
 
 
 def _call_delta(call: JsonObject) -> ToolCallDelta:
     function = call.get("function")
-    function = function if isinstance(function, dict) else {}
+    if not isinstance(function, dict):
+        function = {}
     index, id_, name = call.get("index"), call.get("id"), function.get("name")
     arguments = function.get("arguments")
     if isinstance(arguments, (dict, list)):
         # Ollama and some relays send the object itself. An empty one may only be an opening.
         arguments = encode_json(arguments).decode() if arguments else ""
-    extra = {"extra_content": call["extra_content"]} if call.get("extra_content") else {}
     if isinstance(index, str) and index.isdecimal() and len(index) < 4:
         index = int(index)
+    extra = call.get("extra_content")
+    # By position: keywords cost a third more.
     return ToolCallDelta(
-        index=index if isinstance(index, int) else None,
-        id=id_ if isinstance(id_, str) else "",
-        name=name if isinstance(name, str) else "",
-        arguments=arguments if isinstance(arguments, str) else "",
-        extra=extra,
+        index if isinstance(index, int) else None,
+        id_ if isinstance(id_, str) else "",
+        name if isinstance(name, str) else "",
+        arguments if isinstance(arguments, str) else "",
+        {"extra_content": extra} if extra else {},
     )
 
 

@@ -42,7 +42,7 @@ def payloads(reply: Reply) -> list[JsonValue]:
     if reply.headers["content-type"] == "application/json":
         return [from_json(reply.body)]
     events = SSEDecoder().feed(reply.body)
-    return [from_json(event.data) for event in events if event.data != b"[DONE]"]
+    return [from_json(data) for _, data in events if data != b"[DONE]"]
 
 
 def received(reply: Reply, adapter: ProviderAdapter | None = None) -> Complete:

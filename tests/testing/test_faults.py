@@ -97,13 +97,13 @@ def received(reply: Reply, adapter: ProviderAdapter | None = None) -> Partial:
     adapter = adapter or Local()
     decoder = SSEDecoder()
     accumulator = Accumulator(cumulative_arguments=adapter.capabilities.cumulative_arguments)
-    for event in (*decoder.feed(reply.body), *decoder.finish()):
+    for name, data in (*decoder.feed(reply.body), *decoder.finish()):
         try:
-            chunk: JsonValue = from_json(event.data)
+            chunk: JsonValue = from_json(data)
         except ValueError:
             continue
         if isinstance(chunk, dict):
-            for decoded in adapter.decode(event.event, chunk):
+            for decoded in adapter.decode(name, chunk):
                 accumulator.feed(decoded)
     return accumulator.partial(lambda: "new")
 

@@ -165,10 +165,10 @@ def raw_arguments_arrive_byte_for_byte(stage: Stage) -> None:
 
 def _decoded_arguments(adapter: ProviderAdapter, reply: Reply) -> Iterator[str]:
     """What an adapter makes of the argument text in a stream, by itself."""
-    for sent in SSEDecoder().feed(reply.body):
-        if sent.data == b"[DONE]":
+    for name, data in SSEDecoder().feed(reply.body):
+        if data == b"[DONE]":
             continue
-        for decoded in adapter.decode(sent.event, json.loads(sent.data)):
+        for decoded in adapter.decode(name, json.loads(data)):
             if isinstance(decoded, ToolCallDelta):
                 yield decoded.arguments
 

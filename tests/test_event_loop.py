@@ -1,0 +1,69 @@
+import time
+
+import anyio
+import pytest
+
+from agentcore.event_loop import awaited, event_loop_clock
+
+
+async def test_the_clock_is_the_loops_own() -> None:
+    clock = event_loop_clock()
+    before = anyio.current_time()
+    now = clock()
+    assert before <= now <= anyio.current_time()
+
+
+async def test_work_that_never_waits_is_not_told_to_wait() -> None:
+    done = []
+
+    async def work() -> None:
+        done.append(1)
+
+    await awaited(work(), on_wait=lambda: pytest.fail("it did not wait"))
+    assert done == [1]
+
+
+async def test_the_first_wait_is_told_once_before_others_run() -> None:
+    said: list[str] = []
+
+    async def work() -> None:
+        said.append("begun")
+        await anyio.sleep(0.01)
+        await anyio.sleep(0.01)
+        said.append("done")
+
+    async def other() -> None:
+        said.append("other")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await awaited(work(), on_wait=lambda: said.append("waits"))
+    assert said == ["begun", "waits", "other", "done"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_what_the_work_raises_is_raised(waits: bool) -> None:
+    async def work() -> None:
+        if waits:
+            await anyio.sleep(0)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await awaited(work(), on_wait=lambda: None)
+
+
+async def test_cancelling_reaches_the_work() -> None:
+    said: list[str] = []
+
+    async def work() -> None:
+        try:
+            await anyio.sleep(60)
+        finally:
+            said.append("closed")
+
+    started = time.monotonic()
+    with anyio.move_on_after(0.05) as scope:
+        await awaited(work(), on_wait=lambda: said.append("waits"))
+    assert scope.cancelled_caught
+    assert said == ["waits", "closed"]
+    assert time.monotonic() - started < 30
