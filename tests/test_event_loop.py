@@ -1,6 +1,7 @@
 import time
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from agentcore.event_loop import awaited, event_loop_clock
@@ -45,7 +46,7 @@ async def test_the_first_wait_is_told_once_before_others_run() -> None:
 async def test_what_the_work_raises_is_raised(waits: bool) -> None:
     async def work() -> None:
         if waits:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
