@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+BENCH_ENVIRONMENTS := $(patsubst benchmarks/peers/%.txt,.venv/.bench-%,$(wildcard benchmarks/peers/*.txt))
+
 .DEFAULT_GOAL := help
-.PHONY: help demo check kit integration format bench tables clean
+.PHONY: help demo check kit integration format bench bench-peers tables clean
 
 help:  ## say what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/.demo  ## an agent writes a 3,000-line file through a gateway that drops connections
 	@$(BIN)/agentcore demo
@@ -42,6 +44,11 @@ bench: .venv/.check  ## classification, whole turns, what drafts save and cost, 
 	$(BIN)/python benchmarks/killed.py --kills 200
 	$(BIN)/python benchmarks/file_fuzz.py --rounds 100
 	$(BIN)/python benchmarks/sandbox.py
+	$(MAKE) bench-peers
+
+# BENCH="--quick", or "--only tool,loop --clients agentcore,openai-sdk --rounds 9": see --help.
+bench-peers: .venv/.check $(BENCH_ENVIRONMENTS)  ## what a delta, a turn, a request cost beside other clients
+	$(BIN)/python -m benchmarks.peers $(BENCH)
 
 tables: .venv/.check  ## rewrite what is made from the code: tables of the docs, whole requests
 	$(BIN)/python tests/test_error_docs.py
@@ -72,6 +79,12 @@ clean:  ## remove the environment and every cache
 	$(PYTHON) -m venv .venv/llama
 	CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAMA_OPENSSL=OFF -DLLAVA_BUILD=OFF" \
 		.venv/llama/bin/pip install --quiet --disable-pip-version-check -r tests/integration/llama.txt
+	@touch $@
+
+# One for each set of clients that can live together.
+.venv/.bench-%: benchmarks/peers/%.txt .venv/.pip pyproject.toml
+	$(PYTHON) -m venv .venv/bench-$*
+	.venv/bench-$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .venv/.demo: .venv/.pip pyproject.toml

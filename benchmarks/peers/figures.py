@@ -1,0 +1,54 @@
+"""What was measured, kept in a file between measuring and writing it up."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """One client in one case."""
+
+    rounds: list[list[float]] = field(default_factory=list)
+    """The figures of each round: one, or for `memory` two."""
+    more_than: float | None = None
+    """A lower bound, where a measurement was given up."""
+    has_failed: bool = False
+    seconds: float = 0.0
+    """What measuring it has taken."""
+
+    def figure(self, place: int = 0) -> float | None:
+        """The median of the rounds; None where nothing was measured."""
+        return median(figures[place] for figures in self.rounds) if self.rounds else None
+
+
+@dataclass(kw_only=True)
+class Figures:
+    """All of a run."""
+
+    date: str
+    rounds: int
+    quick: bool
+    versions: dict[str, dict[str, str]]
+    """Of each environment."""
+    cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    """By case, then by client."""
+
+    def cell(self, case: str, client: str) -> Cell:
+        return self.cells.setdefault(case, {}).setdefault(client, Cell())
+
+    def figure(self, case: str, client: str, place: int = 0) -> float | None:
+        cell = self.cells.get(case, {}).get(client)
+        return cell.figure(place) if cell is not None else None
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def load(cls, path: Path) -> "Figures":
+        figures = cls(**json.loads(path.read_text()))
+        for row in figures.cells.values():
+            for client, cell in row.items():
+                row[client] = Cell(**cell)
+        return figures
