@@ -1,10 +1,13 @@
 """What a docstring tells the model, in each of the three styles and in none."""
 
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcore.tools.docstrings import Described, read_docstring
+from agentcore.tools.sections import read_sections
 
 GOOGLE = """Find notes.
 
@@ -131,3 +134,28 @@ def test_what_is_deprecated_is_said() -> None:
 def test_any_text_is_a_docstring(text: str) -> None:
     read = read_docstring(text)
     assert all(said.strip() for said in read.parameters.values())
+
+
+LINES = st.sampled_from(
+    [
+        *("Args:", "Returns:  ", "Note:", "Raises\t:", "See Also:", "a: One.", "    a: One."),
+        *("Parameters", "Returns", "Notes", "-----", "----------", "-------", ".. deprecated:: 1"),
+        *(":param a: One.", ":returns: Two.", "@param a: One.", "@return: Two.", "", "Find notes."),
+        *(
+            "x :param a: One.",
+            " @return: Two.",
+            "Args",
+            "Args: a",
+            "--",
+            "\x0cArgs:",
+            "\x85@return:",
+        ),
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=8).map("\n".join))
+def test_a_docstring_that_is_not_given_to_the_parser_has_nothing_for_it(text: str) -> None:
+    plain = inspect.cleandoc(text)
+    description, parameters = read_sections(plain) or (plain, {})
+    assert read_docstring(text) == Described(description=description, parameters=parameters)
