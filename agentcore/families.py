@@ -6,7 +6,7 @@ A row says what holds for the model itself. What an endpoint adds or forbids is 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal, TypeAlias
 
 __all__ = ["FAMILIES", "CapParameter", "ModelFamily", "ToolArguments", "family_of"]
@@ -889,8 +889,6 @@ FAMILIES: Final[tuple[ModelFamily, ...]] = (
 """Read in order, the first match wins: specific rows stand before general ones. The last row
 matches any id at all."""
 
-_COMPILED: Final = tuple((re.compile("|".join(row.patterns)), row) for row in FAMILIES)
-
 _SEPARATORS: Final = re.compile(r"[-._@\s]+")
 
 # Fireworks writes a version's dot as a p: `kimi-k2p5`, `glm-4p6`.
@@ -942,4 +940,10 @@ def normalise(model: str) -> str:
 def family_of(model: str) -> ModelFamily:
     """The first row that matches; the row `unknown` for an id that no other row knows."""
     plain = normalise(model)
-    return next(row for pattern, row in _COMPILED if pattern.match(plain))
+    return next(row for row in FAMILIES if _compiled(row.patterns).match(plain))
+
+
+@cache
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """A row's patterns as one, compiled when the row is first tried."""
+    return re.compile("|".join(patterns))

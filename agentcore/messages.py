@@ -6,6 +6,7 @@ Messages are frozen, compare by value and go to JSON and back without loss
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, JsonValue, TypeAdapter
@@ -123,12 +124,15 @@ class Usage:
         )
 
 
-_MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
+@cache
+def _adapter() -> TypeAdapter[tuple[Message, ...]]:
+    """Built when a conversation is first stored or read: it takes longer than all else here."""
+    return TypeAdapter(tuple[Message, ...])
 
 
 def dump_messages(messages: Sequence[Message]) -> str:
     """Messages as JSON text; `load_messages` gives equal ones back."""
-    return _MESSAGES.dump_json(tuple(messages)).decode()
+    return _adapter().dump_json(tuple(messages)).decode()
 
 
 def load_messages(text: str | bytes) -> tuple[Message, ...]:
@@ -137,7 +141,7 @@ def load_messages(text: str | bytes) -> tuple[Message, ...]:
     Raises:
         pydantic.ValidationError: The text is not a list of messages; it names the place.
     """
-    return _MESSAGES.validate_json(text)
+    return _adapter().validate_json(text)
 
 
 def mend_surrogates(text: str) -> str:
