@@ -3,7 +3,6 @@
 import os
 import stat
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -91,6 +90,8 @@ def stamp_of(folder: Path) -> Stamp:
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
     """` (did you mean 'x'?)`, or all that there is when nothing is like it."""
+    from difflib import get_close_matches  # only for who gets a name wrong
+
     near = get_close_matches(word, known, n=2, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"

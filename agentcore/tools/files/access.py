@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -247,6 +246,8 @@ class Access:
                 names = self._names(place.parts[:end])
             except OSError:
                 continue
+            from difflib import get_close_matches  # only for who gets a name wrong
+
             near = get_close_matches(place.parts[end], names, n=3)
             above = "".join(f"{part}/" for part in place.parts[:end])
             told = ", ".join(shown_name(above + name) for name in near)

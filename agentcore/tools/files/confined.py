@@ -7,6 +7,8 @@ so an exchange of a folder for a link makes a call fail, and never reaches outsi
 
 Where Python has no calls that are relative to folders (Windows), the folder's real path is checked
 instead, and somebody who is quick can come between.
+
+`system_calls` brings ctypes: it is loaded with the first folder that is opened.
 """
 
 import errno
@@ -18,7 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from agentcore.tools.files import system_calls
 from agentcore.tools.files.paths import FileError
 
 __all__ = [
@@ -174,6 +175,8 @@ class Folder:
         Raises:
             FileExistsError: Something has it.
         """
+        from agentcore.tools.files import system_calls
+
         if self.number is not None and system_calls.rename_new(self.number, name, other):
             return
         if self.status(other) is not None:
@@ -192,6 +195,8 @@ class Folder:
 
     def exchange(self, name: str, other: str) -> bool:
         """Exchange two files in one step; False where that cannot be done."""
+        from agentcore.tools.files import system_calls
+
         return self.number is not None and system_calls.exchange(self.number, name, other)
 
     def make_folder(self, name: str) -> bool:
@@ -246,6 +251,8 @@ def open_folder(workspace: Path, parts: Sequence[str]) -> Folder:
     """
     if not HAS_FOLDER_CALLS:
         return _checked_folder(workspace, parts)
+    from agentcore.tools.files import system_calls
+
     # The workspace is the user's to choose, also by a link.
     folder = Folder(workspace, os.open(workspace, os.O_RDONLY | _DIRECTORY))
     if not parts:

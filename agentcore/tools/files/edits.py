@@ -4,7 +4,6 @@ Line ends are the one thing that is not compared: models write line feeds, whate
 """
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Final
 
 from agentcore.drafts import split_lines
@@ -163,6 +162,8 @@ def _nearest(lines: list[str], wanted: str) -> tuple[int | None, bool]:
             return number, True
     if len(lines) > MAX_COMPARED_LINES:
         return None, False
+    from difflib import SequenceMatcher  # only for a text that is not there
+
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(wanted.strip()[:MAX_COMPARED_CHARACTERS])
     best, nearest = MIN_LIKENESS, None
