@@ -15,7 +15,8 @@ from pydantic import JsonValue
 
 from agentcore.results import MAX_RESULT_BYTES
 from agentcore.tools import Tool, ToolContext, ToolResult, execute_code
-from agentcore.tools.code import NOTICE, code_tool
+from agentcore.tools.code import code_tool
+from agentcore.tools.programs import NOTICE
 from agentcore.tools.sandbox import (
     Ending,
     Finished,
