@@ -5,7 +5,7 @@ is told apart here; nothing is guessed, and argument text is kept as it was rece
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -223,6 +223,15 @@ class Accumulator:
         """Nothing that a display could have shown has come."""
         return not (self._text or self._reasoning or self._calls)
 
+    @property
+    def text_bytes(self) -> int:
+        """Of the answer's text so far."""
+        return len(self._text)
+
+    def calls_any(self, names: Container[str]) -> bool:
+        """Whether one of these tools is called."""
+        return any(call.name in names for call in self._calls)
+
     def news(self) -> News | None:
         """What came since the last call, joined; None when nothing did."""
         text = reasoning = ""
@@ -264,13 +273,13 @@ class Accumulator:
             new_id: Makes an id.
             taken: Ids that the conversation has already used: strict endpoints refuse an id twice.
         """
-        used = set(taken)
+        used: set[str] = set()
         calls: list[ToolCall] = []
         for call in self._calls:
             if not call.name:
                 continue
             id_ = call.id
-            while not id_ or id_ in used:
+            while not id_ or id_ in used or id_ in taken:
                 id_ = new_id()
             used.add(id_)
             arguments = mend_surrogates(call.arguments)

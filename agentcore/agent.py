@@ -25,7 +25,7 @@ from agentcore.catalog_store import CatalogStore
 from agentcore.client import Client
 from agentcore.clocks import Clocks
 from agentcore.draft_store import DraftStore
-from agentcore.endpoint import ModelChoice, cache_folder, resolve_models
+from agentcore.endpoint import Endpoint, ModelChoice, cache_folder, resolve_models
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
 from agentcore.history import KeepUnder
@@ -163,6 +163,7 @@ class Agent:
         self._transport = transport
         self._chance = Chance(sleep=sleep, roll=roll, new_id=_new_id)
         self._learned: Learned = {}
+        self._resolved: tuple[object, tuple[Endpoint, ...]] | None = None
         self._settings()
 
     async def run(
@@ -261,7 +262,7 @@ class Agent:
     def _settings(self) -> Settings:
         tools = checked_tools(self.tools, self.allow_unconfined, approve=self.approve)
         return Settings(
-            endpoints=resolve_models(self.model, self.adapter),
+            endpoints=self._endpoints(),
             tools=tools,
             allow_unconfined=frozenset(self.allow_unconfined),
             approve=self.approve,
@@ -273,6 +274,14 @@ class Agent:
             history=self.history,
             templates=checked_guidance(self.guidance, tools),
         )
+
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        """Those of `model` and `adapter`, the same ones for as long as these say the same."""
+        model = tuple(self.model) if isinstance(self.model, list) else self.model
+        given = (model, self.adapter, getattr(self.adapter, "base_url", ""))
+        if self._resolved is None or self._resolved[0] != given:
+            self._resolved = given, resolve_models(self.model, self.adapter)
+        return self._resolved[1]
 
     def _opening(self, prompt: str | None, messages: Sequence[Message]) -> list[Message]:
         conversation = list(messages)

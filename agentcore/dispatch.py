@@ -159,10 +159,13 @@ class Dispatcher:
             finally:
                 call.ended.set()
 
-        async with anyio.create_task_group() as tasks:
-            begun: list[_Call] = []
-            for one in message.tool_calls:
-                if one.id not in cut_calls:
+        closed = [call for call in message.tool_calls if call.id not in cut_calls]
+        if len(closed) == 1:
+            await answer(await self._prepare(closed[0], stops), ())
+        elif closed:
+            async with anyio.create_task_group() as tasks:
+                begun: list[_Call] = []
+                for one in closed:
                     call = await self._prepare(one, stops)
                     tasks.start_soon(answer, call, tuple(begun))
                     begun.append(call)

@@ -11,9 +11,12 @@ import re
 from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from hashlib import sha256
 from typing import Final, TypeAlias
+
+from pydantic_core import to_json
 
 from agentcore.arguments import parse_arguments
 from agentcore.errors import ConfigurationError
@@ -23,6 +26,7 @@ from agentcore.messages import AssistantMessage, JsonObject, Message, ToolCall, 
 __all__ = [
     "KEEP_LATEST",
     "KeepUnder",
+    "MessageTokens",
     "Section",
     "as_told_elsewhere",
     "compact",
@@ -130,7 +134,24 @@ class Section:
 
 def message_tokens(messages: Sequence[Message]) -> int:
     """Tokens of messages, estimated as everywhere: UTF-8 bytes of their JSON ÷ 3."""
-    return estimate_tokens(_BRACKET + sum(map(_message_size, messages)))
+    return MessageTokens().of(messages)
+
+
+class MessageTokens:
+    """The same for a conversation that grows: each message is measured once, by identity."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, tuple[Message, int]] = {}
+
+    def of(self, messages: Sequence[Message]) -> int:
+        """Tokens of messages."""
+        known, size = self._sizes, _BRACKET
+        for message in messages:
+            entry = known.get(id(message))
+            if entry is None:
+                entry = known[id(message)] = message, _message_size(message)
+            size += entry[1]
+        return estimate_tokens(size)
 
 
 def compact(
@@ -292,11 +313,15 @@ def _calls(message: Message) -> tuple[ToolCall, ...]:
 
 
 def _message_size(message: Message) -> int:
-    return _size(asdict(message)) + len(",")
+    return _size(message) + len(",")
 
 
 def _size(value: object) -> int:
     """UTF-8 bytes of a value as JSON; half of a surrogate pair counts as what replaces it."""
+    with suppress(ValueError):  # which such a half raises
+        return len(to_json(value))
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode(errors="surrogatepass"))
 

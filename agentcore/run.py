@@ -1,6 +1,6 @@
 """One run: turn after turn, until the model stops or a limit is reached."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -27,17 +27,18 @@ from agentcore.families import ModelFamily, family_of
 from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, TextGuidance
 from agentcore.history import (
     KeepUnder,
+    MessageTokens,
     Section,
     as_told_elsewhere,
     compact,
     find_sections,
-    message_tokens,
 )
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.lookup import look_up
 from agentcore.messages import AssistantMessage, Message, Usage, UserMessage
-from agentcore.providers.base import Request
+from agentcore.providers.base import ProviderAdapter, Request
+from agentcore.providers.payload_cache import PayloadCache
 from agentcore.recovery import Adjustments, concerns_endpoint
 from agentcore.result_store import ResultStore
 from agentcore.settings import Limits, Settings
@@ -120,8 +121,15 @@ class Run:
     """Caps that are true for this run, as what a credit covers."""
     _figures: dict[tuple[str, str], CatalogFigures | None] = field(default_factory=dict)
     """What the endpoints' catalogs say, asked once a run."""
-    _foreign: int = 0
-    """So many messages, the oldest, were told by or to another endpoint than this one."""
+    _foreign: list[Message] = field(default_factory=list)
+    """The oldest messages, told by or to another endpoint than this one, as this one can read them.
+    """
+    _ids: set[str] = field(default_factory=set)
+    """Ids of the calls in the first `_ids_of` messages."""
+    _ids_of: int = 0
+    _cached: tuple[tuple[ProviderAdapter, str], PayloadCache] | None = None
+    """What was made of the conversation for the adapter and the model that were asked last."""
+    _tokens: MessageTokens = field(default_factory=MessageTokens)
 
     async def to_the_end(self, conversation: list[Message]) -> RunResult:
         """Go on with a conversation, which ends with what the person said.
@@ -250,8 +258,9 @@ class Run:
 
     async def _find_drafts(self) -> None:
         """Tell what earlier runs in this workspace left unfinished."""
-        await anyio.to_thread.run_sync(self.store.rescue)
-        found = await anyio.to_thread.run_sync(self.store.all)
+        if self.store.is_empty():
+            return
+        found = await anyio.to_thread.run_sync(self.store.rescue_all)
         if found and self.emit is not None:
             await self.emit(DraftsFound(turn=0, attempt=0, drafts=found))
 
@@ -319,7 +328,7 @@ class Run:
             ledger=self.ledger,
             emit=self.emit,
             store=self.store if settings.policy.keep_drafts else None,
-            ids_in_use=_call_ids(conversation),
+            ids_in_use=self._ids_in(conversation),
             draft_arguments={tool.name: tool.draft for tool in settings.tools if tool.draft},
             no_argument_tools=frozenset(t.name for t in settings.tools if t.requires_nothing),
             has_next=len(left) > 1,
@@ -347,6 +356,7 @@ class Run:
             max_output_tokens=settings.max_output_tokens,
             learned_output_tokens=min(caps, default=None),
             catalog=await self._look_up(endpoint, family),
+            cache=self._cache_for(endpoint),
         )
         window = endpoint.adapter.context_window(request)
         told = self._as_told(conversation, endpoint)
@@ -362,12 +372,24 @@ class Run:
     def _as_told(self, conversation: Sequence[Message], endpoint: Endpoint) -> list[Message]:
         """The conversation, without what only the endpoint before this one can read."""
         if self._asked is not None and self._asked.place != endpoint.place:
-            self._foreign = len(conversation)
+            self._foreign = as_told_elsewhere(conversation)
         self._asked = endpoint
-        return [
-            *as_told_elsewhere(conversation[: self._foreign]),
-            *conversation[self._foreign :],
-        ]
+        return [*self._foreign, *conversation[len(self._foreign) :]]
+
+    def _ids_in(self, conversation: Sequence[Message]) -> Set[str]:
+        """Ids of all calls of the conversation, which only grows."""
+        for message in conversation[self._ids_of :]:
+            if message.role == "assistant":
+                self._ids.update(call.id for call in message.tool_calls)
+        self._ids_of = len(conversation)
+        return self._ids
+
+    def _cache_for(self, endpoint: Endpoint) -> PayloadCache:
+        """What requests to this endpoint have made of the conversation."""
+        asked = (endpoint.adapter, endpoint.model)
+        if self._cached is None or self._cached[0] != asked:
+            self._cached = asked, PayloadCache()
+        return self._cached[1]
 
     async def _messages(
         self, conversation: Sequence[Message], settings: Settings, window_tokens: int | None
@@ -378,7 +400,7 @@ class Run:
             return tuple(settings.history(messages))
         specs = [tool.spec for tool in settings.tools]
         limit = settings.history.limit_tokens(window_tokens, specs)
-        if limit is None or message_tokens(messages) <= limit:
+        if limit is None or self._tokens.of(messages) <= limit:
             return messages
         drafts = {tool.name: tool.draft for tool in settings.tools if tool.draft}
         targets = {tool.name: tool.writes for tool in settings.tools if tool.writes}
@@ -486,15 +508,6 @@ class Run:
         if unfinished or self.dispatched is None:
             return unfinished
         return self.dispatched.on_disk
-
-
-def _call_ids(conversation: Sequence[Message]) -> frozenset[str]:
-    return frozenset(
-        call.id
-        for message in conversation
-        if message.role == "assistant"
-        for call in message.tool_calls
-    )
 
 
 def _advice(last: AttemptRecord) -> str:

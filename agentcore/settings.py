@@ -97,13 +97,13 @@ def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
         path = Path(workspace)
     except TypeError:
         raise ConfigurationError(f"workspace {workspace!r}: give the path of a folder") from None
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - asked before every turn, and half as long
         raise ConfigurationError(
             f"workspace {str(path)!r}: there is no such folder; create it first"
         )
     if not os.access(path, os.W_OK | os.X_OK):
         raise ConfigurationError(f"workspace {str(path)!r}: cannot be written to")
-    return path.resolve()
+    return Path(os.path.realpath(path))
 
 
 def checked_guidance(folder: str | os.PathLike[str] | None, tools: Iterable[Tool]) -> Templates:

@@ -4,7 +4,7 @@ An attempt is one request (`attempt`). What came of it is judged by `verdict.jud
 about a cut is decided by `recovery.decide`. This module only carries out: it waits and records.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -80,7 +80,7 @@ class Turn:
     no_argument_tools: frozenset[str] = frozenset()
     store: DraftStore | None = None
     """Where what arrives is written while it arrives; None for nowhere."""
-    ids_in_use: frozenset[str] = frozenset()
+    ids_in_use: Set[str] = frozenset()
     """Ids of the calls in the whole conversation: strict endpoints refuse one twice."""
     has_next: bool = False
     """Another endpoint can be asked when this one fails for good."""

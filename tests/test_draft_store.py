@@ -485,7 +485,7 @@ def test_silence_after_a_burst_does_not_keep_it_from_the_disk(
                 feed(live, more("b\n"), at=anyio.current_time())
                 await anyio.sleep(SAVE_SECONDS - 0.32)
                 assert live_files(tmp_path) == []
-                await anyio.sleep(0.02)
+                await anyio.sleep(0.03)
                 assert len(live_files(tmp_path)) == 1
                 feed(live, more("c\n"), at=anyio.current_time())
             # At the end of the answer the rest goes where the beginning is.

@@ -45,6 +45,7 @@ from agentcore.providers.chat import (
     read_count,
     tool_payload,
 )
+from agentcore.providers.payload_cache import PayloadCache
 from agentcore.recovery import Adjustments
 
 __all__ = [
@@ -91,6 +92,8 @@ class Request:
     """What recovery changed for this attempt."""
     prompt_bytes: int = 0
     """UTF-8 bytes of the encoded body without its cap; set by `encode`."""
+    cache: PayloadCache = field(default_factory=PayloadCache, repr=False, compare=False)
+    """What earlier requests of this conversation, to this adapter and model, have made of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,14 +306,19 @@ class ProviderAdapter:
 
     def payload(self, request: Request) -> JsonObject:
         """The body without its cap and without the tool-streaming switch."""
+        messages = request.cache.payloads(
+            request.messages, lambda message: self.message(message, request.family)
+        )
         body: JsonObject = {
             "model": request.model,
-            "messages": [self.message(m, request.family) for m in request.messages],
+            "messages": [*messages],
         }
         if request.tools:
+            with_strict = self.capabilities.strict_tools
             body["tools"] = [
-                tool_payload(spec, with_strict=self.capabilities.strict_tools)
-                for spec in request.tools
+                *request.cache.payloads(
+                    request.tools, lambda spec: tool_payload(spec, with_strict=with_strict)
+                )
             ]
         if request.adjustments.streamed:
             body["stream"] = True
@@ -341,6 +349,9 @@ class ProviderAdapter:
 
     def encode(self, request: Request) -> Wire:
         """The request as bytes: the one seam that another wire format replaces."""
+        if type(self).payload is not ProviderAdapter.payload:
+            # It may change in place what it is given: nothing of it is kept for the next request.
+            request = replace(request, cache=PayloadCache())
         body = self.payload(request)
         ours = set(body) - {"model", "messages", "tools", "stream"}
         if self._sets_cache_breakpoints(request):
@@ -357,7 +368,8 @@ class ProviderAdapter:
             body.pop("stream_options", None)
         for name in request.adjustments.omitted - set(self.extra_body):
             body.pop(name, None)
-        request = replace(request, prompt_bytes=len(encode_json(body)))
+        parts = {name: _encoded(value, request.cache) for name, value in body.items()}
+        request = replace(request, prompt_bytes=len(_joined(parts)))
         cap = request.adjustments.cap_parameter or self.cap_parameter(request)
         # A cap that a subclass or the user wrote into the body by its wire name is the user's.
         written = next((name for name in get_args(CapParameter) if _is_cap(body.get(name))), None)
@@ -367,13 +379,13 @@ class ProviderAdapter:
             ours.add(cap)
         limit = self.output_limit(request)
         if limit.tokens is not None:
-            body[cap] = limit.tokens
+            parts[cap] = encode_json(limit.tokens)
         headers = merge_headers(self.headers(request), self.extra_headers, switch.headers)
         _check_headers(self, headers)
         return Wire(
             path="/chat/completions",
             headers=headers,
-            body=encode_json(body),
+            body=_joined(parts),
             output_limit=limit,
             streamed=request.adjustments.streamed,
             switch_names=switch.names,
@@ -450,6 +462,26 @@ class ProviderAdapter:
             bytes_received=bytes_received,
             received_at=received_at,
         )
+
+
+def _encoded(value: JsonValue, cache: PayloadCache) -> bytes:
+    """A field of the body as JSON; messages and tools that were sent before are not encoded again.
+
+    It is what `encode_json` gives, byte for byte.
+    """
+    if not isinstance(value, list):
+        return encode_json(value)
+    items = [
+        cache.json(item, encode_json) if isinstance(item, dict) else encode_json(item)
+        for item in value
+    ]
+    return b"[%b]" % b",".join(items)
+
+
+def _joined(parts: Mapping[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(
+        [b"%b:%b" % (encode_json(name), value) for name, value in parts.items()]
+    )
 
 
 def merge_headers(
