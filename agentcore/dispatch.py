@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any, Final
 
 import anyio
@@ -391,6 +390,8 @@ class Dispatcher:
         )
 
     def _no_such_tool(self, call: ToolCall) -> ToolResult:
+        from difflib import get_close_matches  # only for a model that gets a name wrong
+
         near = get_close_matches(call.name, self.tools, n=1, cutoff=0.7)
         # The nearest is among them in any case: a server of tools may offer hundreds.
         shown = {*near, *list(self.tools)[: MAX_NAMED_TOOLS - len(near)]}

@@ -9,8 +9,7 @@ from typing import TypeAlias
 from agentcore.clocks import Clocks
 from agentcore.endpoint import Endpoint
 from agentcore.errors import ConfigurationError
-from agentcore.guidance import Templates
-from agentcore.guidance.templates import templates_in
+from agentcore.guidance.templates import Templates, templates_in
 from agentcore.history import KeepUnder
 from agentcore.messages import Message
 from agentcore.retry import Policy

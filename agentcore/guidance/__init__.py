@@ -5,32 +5,55 @@ Each situation is a frozen dataclass of variables (`situations`) and a template 
 Values reach the text as they are; nothing in them is ever evaluated.
 """
 
-from agentcore.guidance.advice import ADVICE, UNREACHABLE
-from agentcore.guidance.situations import (
-    SITUATIONS,
-    ArgumentsGuidance,
-    CancelledGuidance,
-    CapGuidance,
-    CutGuidance,
-    DeniedGuidance,
-    FilteredGuidance,
-    Guidance,
-    LeftOutGuidance,
-    MalformedGuidance,
-    RaisedGuidance,
-    RepeatedGuidance,
-    SectionsGuidance,
-    SilenceGuidance,
-    Situation,
-    StandInGuidance,
-    StillRunningGuidance,
-    StoppedText,
-    TextGuidance,
-    TimedOutGuidance,
-    UnknownToolGuidance,
-    suggest_lines,
-)
-from agentcore.guidance.templates import Templates
+from typing import TYPE_CHECKING
+
+from agentcore.late import late_names
+
+if TYPE_CHECKING:
+    from agentcore.guidance.advice import ADVICE, UNREACHABLE
+    from agentcore.guidance.situations import (
+        SITUATIONS,
+        ArgumentsGuidance,
+        CancelledGuidance,
+        CapGuidance,
+        CutGuidance,
+        DeniedGuidance,
+        FilteredGuidance,
+        Guidance,
+        LeftOutGuidance,
+        MalformedGuidance,
+        RaisedGuidance,
+        RepeatedGuidance,
+        SectionsGuidance,
+        SilenceGuidance,
+        Situation,
+        StandInGuidance,
+        StillRunningGuidance,
+        StoppedText,
+        TextGuidance,
+        TimedOutGuidance,
+        UnknownToolGuidance,
+        suggest_lines,
+    )
+    from agentcore.guidance.templates import Templates
+
+else:
+    # Not for type checkers: with it they would take any name.
+    __getattr__, __dir__ = late_names(
+        __name__,
+        {
+            "agentcore.guidance.advice": "ADVICE UNREACHABLE",
+            "agentcore.guidance.situations": (
+                "SITUATIONS ArgumentsGuidance CancelledGuidance CapGuidance CutGuidance "
+                "DeniedGuidance FilteredGuidance Guidance LeftOutGuidance "
+                "MalformedGuidance RaisedGuidance RepeatedGuidance SectionsGuidance "
+                "SilenceGuidance Situation StandInGuidance StillRunningGuidance "
+                "StoppedText TextGuidance TimedOutGuidance UnknownToolGuidance "
+                "suggest_lines"
+            ),
+            "agentcore.guidance.templates": "Templates",
+        },
+    )
 
 __all__ = [
     "ADVICE",

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agentcore.guidance.folder import NAMES, SUFFIX, Problem, nearest, read_folder
+from agentcore.guidance.folder import SUFFIX, Problem, nearest, read_folder, template_names
 from agentcore.guidance.samples import samples_of
 from agentcore.guidance.situations import SITUATIONS, Situation, Value
 from agentcore.guidance.templates import environment_of, package_source
@@ -188,9 +188,9 @@ def _wrong_target(target: "nodes.Node") -> str:
     if not isinstance(value, str):
         return "name the template as a text in quotes"
     name = value.removeprefix(_PREFIX).removesuffix(SUFFIX)
-    if value == f"{_PREFIX}{name}{SUFFIX}" and name in NAMES:
+    if value == f"{_PREFIX}{name}{SUFFIX}" and name in template_names():
         return ""
-    near = nearest(value, tuple(f"{_PREFIX}{known}{SUFFIX}" for known in NAMES))
+    near = nearest(value, tuple(f"{_PREFIX}{known}{SUFFIX}" for known in template_names()))
     return f"{value!r} is none of the package's templates; {near}"
 
 
@@ -221,7 +221,7 @@ def _wrong_blocks(tree: "nodes.Template") -> Iterator[tuple[int, str]]:
 
 def _blocks_of(parent: str) -> tuple[str, ...]:
     name = parent.removeprefix(_PREFIX).removesuffix(SUFFIX)
-    if name not in NAMES:
+    if name not in template_names():
         return ()  # told already
     return tuple(re.findall(r"\{% block (\w+)", package_source(name)))
 

@@ -3,17 +3,23 @@
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from typing_extensions import override
 
-from agentcore.guidance.situations import SITUATIONS
-
-__all__ = ["NAMES", "SUFFIX", "Problem", "Stamp", "nearest", "read_folder", "stamp_of"]
+__all__ = [
+    "SUFFIX",
+    "Problem",
+    "Stamp",
+    "nearest",
+    "read_folder",
+    "stamp_of",
+    "template_names",
+]
 
 SUFFIX: Final = ".md.jinja"
-NAMES: Final = tuple(kind.template for kind in SITUATIONS)
 MAX_TEMPLATE_BYTES: Final = 16 * 1024
 """Of one file. With no loops in it, this bounds what a template can take."""
 MAX_ENTRIES: Final = 1_000
@@ -36,6 +42,14 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else self.file
         return f"{place}: {self.text}"
+
+
+@cache
+def template_names() -> tuple[str, ...]:
+    """The names that templates have, without the suffix."""
+    from agentcore.guidance.situations import SITUATIONS  # only who has a folder needs them
+
+    return tuple(kind.template for kind in SITUATIONS)
 
 
 def read_folder(folder: Path) -> tuple[dict[str, str], list[Problem]]:
@@ -105,12 +119,13 @@ def _is_none_of_ours(name: str) -> bool:
 
 def _name_of(path: Path) -> str:
     name = path.name.removesuffix(SUFFIX)
-    if name in NAMES and path.name.endswith(SUFFIX):
+    known = template_names()
+    if name in known and path.name.endswith(SUFFIX):
         return name
     meant = path.name.partition(".")[0]
-    if meant in NAMES:
+    if meant in known:
         raise ValueError(f"this is no name of a template; did you mean '{meant}{SUFFIX}'?")
-    raise ValueError(f"there is no template {meant!r}; {nearest(meant, NAMES)}")
+    raise ValueError(f"there is no template {meant!r}; {nearest(meant, known)}")
 
 
 def _read(path: Path) -> str:

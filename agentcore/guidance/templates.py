@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from agentcore.errors import ConfigurationError
 from agentcore.guidance.folder import SUFFIX, Stamp, read_folder, stamp_of
-from agentcore.guidance.situations import Situation
 from agentcore.messages import mend_surrogates
 
 if TYPE_CHECKING:
     import jinja2
+
+    from agentcore.guidance.situations import Situation
 
 __all__ = ["Templates", "package_source", "templates_in"]
 
@@ -67,7 +68,7 @@ class Templates:
         """Names of the templates that are the folder's."""
         return frozenset(self._own)
 
-    def render(self, situation: Situation) -> str:
+    def render(self, situation: "Situation") -> str:
         """The text of a situation.
 
         A template of the user's own that fails at values which no sample had never costs a run: the
@@ -100,7 +101,7 @@ def _cached(folder: Path, _: Stamp, offered: frozenset[str]) -> Templates:
     return Templates(folder, offered=offered)
 
 
-def _rendered(template: "jinja2.Template", situation: Situation) -> str:
+def _rendered(template: "jinja2.Template", situation: "Situation") -> str:
     return mend_surrogates(template.render(situation.values()).strip())
 
 

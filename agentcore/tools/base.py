@@ -18,7 +18,6 @@ from pydantic_core import to_json
 from typing_extensions import override
 
 from agentcore.errors import ConfigurationError
-from agentcore.guidance import Templates, TimedOutGuidance
 from agentcore.messages import JsonObject, ToolSpec
 from agentcore.tools.approval import NeedsApproval
 from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult, result_of
@@ -300,6 +299,8 @@ class Tool:
                 f"{self.name} was not begun within its {self.timeout:g} seconds: other calls took "
                 "all threads. Nothing of it took effect."
             )
+        from agentcore.guidance import Templates, TimedOutGuidance
+
         told = TimedOutGuidance(
             tool=self.name, seconds=self.timeout or 0.0, still_running=running.goes_on
         )
