@@ -2,8 +2,6 @@
 
 import importlib
 import pkgutil
-import subprocess
-import sys
 
 import pytest
 
@@ -23,15 +21,3 @@ def test_all_is_sorted_and_true(name: str) -> None:
     # Constants, classes, functions: the order that the linter keeps.
     assert len(promised) == len(set(promised))
     assert all(hasattr(module, member) for member in promised)
-
-
-def test_importing_agentcore_does_not_load_what_is_only_needed_later() -> None:
-    program = (
-        "import sys, agentcore; "
-        "late = ('openai', 'jinja2', 'typer', 'rich', 'hypothesis'); "
-        "print([name for name in late if name in sys.modules])"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.strip() == "[]"

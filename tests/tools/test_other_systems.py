@@ -57,7 +57,9 @@ def told_on_windows(code: str, folder: Path) -> str:
 def test_on_windows_the_package_is_imported_and_nothing_confines_programs(tmp_path: Path) -> None:
     code = """
 from pathlib import Path
-import agentcore, agentcore.cli, agentcore.testing
+import agentcore.cli, agentcore.testing
+from agentcore import *
+from agentcore.tools import execute_code
 from agentcore.tools import ToolContext, execute_code, read_file, write_file
 
 def told(tool, **fields):
