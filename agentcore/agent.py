@@ -21,10 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import anyio
 
-from agentcore.catalog_store import CatalogStore
-from agentcore.client import Client
 from agentcore.clocks import Clocks
-from agentcore.draft_store import DraftStore
 from agentcore.endpoint import Endpoint, ModelChoice, cache_folder, resolve_models
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
@@ -32,7 +29,6 @@ from agentcore.history import KeepUnder
 from agentcore.messages import Message, SystemMessage, UserMessage, mend_surrogates
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
-from agentcore.run import Learned, Run, RunResult
 from agentcore.settings import (
     History,
     Limits,
@@ -43,10 +39,11 @@ from agentcore.settings import (
 )
 from agentcore.tools.approval import Approve
 from agentcore.tools.toolset import ToolSource
-from agentcore.turn import Chance
 
 if TYPE_CHECKING:
     import httpx2
+
+    from agentcore.run import Learned, RunResult
 
 __all__ = ["Agent", "EventStream", "Listener", "send_all"]
 
@@ -67,13 +64,13 @@ class EventStream:
     """The events of a run under way; iterate it, then ask for the result."""
 
     _receive: AsyncIterator[RunEvent]
-    _result: list[RunResult] = field(default_factory=list)
+    _result: "list[RunResult]" = field(default_factory=list)
 
     def __aiter__(self) -> AsyncIterator[RunEvent]:
         return self._receive
 
     @property
-    def result(self) -> RunResult:
+    def result(self) -> "RunResult":
         """The result, once the iteration has ended."""
         if not self._result:
             raise RuntimeError(
@@ -161,7 +158,7 @@ class Agent:
         self.approve = approve
         self.guidance = guidance
         self._transport = transport
-        self._chance = Chance(sleep=sleep, roll=roll, new_id=_new_id)
+        self._sleep, self._roll = sleep, roll
         self._learned: Learned = {}
         self._resolved: tuple[object, tuple[Endpoint, ...]] | None = None
         self._settings()
@@ -172,7 +169,7 @@ class Agent:
         *,
         messages: Sequence[Message] = (),
         on_event: Listener | None = None,
-    ) -> RunResult:
+    ) -> "RunResult":
         """Carry a prompt to its end.
 
         Args:
@@ -184,12 +181,20 @@ class Agent:
             ConfigurationError: No key, or a setting changed to something that cannot be used.
             RunError: The run cannot go on. It carries the ledger and the conversation so far.
         """
+        # The loop is loaded by the first run, before any clock watches: who only makes an agent, or
+        # imports one, does not wait for it.
+        from agentcore.catalog_store import CatalogStore
+        from agentcore.client import Client
+        from agentcore.draft_store import DraftStore
+        from agentcore.run import Run
+        from agentcore.turn import Chance
+
         emit = _guarded(on_event) if on_event is not None else None
         async with Client(transport=self._transport) as client:
             run = Run(
                 settings=self._settings,
                 client=client,
-                chance=self._chance,
+                chance=Chance(sleep=self._sleep, roll=self._roll, new_id=_new_id),
                 learned=self._learned,
                 store=DraftStore(checked_workspace(self.workspace)),
                 catalogs=CatalogStore(cache_folder() / "catalog"),
@@ -203,10 +208,10 @@ class Agent:
         *,
         messages: Sequence[Message] = (),
         on_event: Listener | None = None,
-    ) -> RunResult:
+    ) -> "RunResult":
         """`run` for scripts: blocks until the end, on a new asyncio loop."""
 
-        async def main() -> RunResult:
+        async def main() -> "RunResult":
             return await self.run(prompt, messages=messages, on_event=on_event)
 
         if _loop_is_running():
