@@ -3,6 +3,7 @@
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 __all__ = ["parse_duration", "parse_http_date", "parse_number", "wait_in_text"]
 
@@ -14,14 +15,13 @@ _DURATION = (
 # Not \b after the unit: OpenAI writes "6m0s".
 _DURATIONS = rf"(?:{_DURATION}(?![A-Za-z])\s*)+"
 _DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(ms|milli|s|m|h|d)", re.IGNORECASE)
-_ASKS_TO_WAIT = re.compile(
+_ASKS_TO_WAIT = (
     r"(?<!\w)(?:(?:try|retry|available|resets?|call|attempt)"
     r"(?:[ ](?:again|your|the|this|request|will|is|be|at least|once more)){0,3}"
     rf"[ ](?:in|after)[ ]?(?:about |approximately |at least |~)?(?P<after>{_DURATIONS})"
     rf"|wait (?:for |at least |about )?(?P<wait>{_DURATIONS})"
     rf"|retry[-_ ]after\W{{1,4}}(?P<field>{_DURATIONS}|\d{{1,9}}(?![\w.]))"
-    r")|(?P<chinese>(?<!\d)\d{1,9}(?:\.\d{1,9})?) ?秒(?:钟)?[之以]?[后後]",
-    re.IGNORECASE,
+    r")|(?P<chinese>(?<!\d)\d{1,9}(?:\.\d{1,9})?) ?秒(?:钟)?[之以]?[后後]"
 )
 
 
@@ -57,7 +57,7 @@ def parse_http_date(date: str) -> float | None:
 
 def wait_in_text(text: str) -> tuple[float, str] | None:
     """The seconds that a text asks to wait, and the words that ask for it."""
-    match = _ASKS_TO_WAIT.search(" ".join(text.split()))
+    match = _asks_to_wait().search(" ".join(text.split()))
     if match is None:
         return None
     asked = next(group for group in match.groups() if group)
@@ -65,3 +65,9 @@ def wait_in_text(text: str) -> tuple[float, str] | None:
     if seconds is None:
         seconds = parse_duration(asked)
     return (seconds, match[0].strip()) if seconds is not None else None
+
+
+@cache
+def _asks_to_wait() -> re.Pattern[str]:
+    """Compiled for the first failure that is read: most programs see none."""
+    return re.compile(_ASKS_TO_WAIT, re.IGNORECASE)
