@@ -15,7 +15,7 @@ import agentcore
 from agentcore.late import late_names
 
 README = Path(__file__).parent.parent / "README.md"
-LATE_PACKAGES = ["agentcore", "agentcore.guidance"]
+LATE_PACKAGES = ["agentcore", "agentcore.guidance", "agentcore.tools"]
 
 # Each costs from 1 ms (difflib) to 500 (openai), and a program may never need it.
 HEAVY = frozenset(
@@ -130,6 +130,12 @@ Agent("m", adapter=Local(base_url="http://127.0.0.1/v1"), workspace={str(tmp_pat
 def test_importing_the_package_alone_loads_none_of_its_parts() -> None:
     ours = {name for name in loaded_by("import agentcore") if name.startswith("agentcore")}
     assert ours == {"agentcore", "agentcore.late"}
+
+
+def test_a_tool_of_ones_own_is_made_without_those_of_the_package() -> None:
+    program = "from agentcore import tool\n@tool\ndef now() -> str:\n    'Now.'\n    return ''"
+    others = ("agentcore.tools.files", "agentcore.tools.code", "agentcore.agent")
+    assert [name for name in loaded_by(program) if name.startswith(others)] == []
 
 
 def test_the_importer_of_what_is_heavy_is_named() -> None:

@@ -1,31 +1,55 @@
-"""The tools that come with agentcore, by name."""
+"""The tools that come with agentcore, and what your own are made with."""
 
-from typing import Final
+from typing import TYPE_CHECKING
 
-from agentcore.tools.approval import ApprovalRequest, Approved, Denied
-from agentcore.tools.base import (
-    Continuation,
-    CutDraft,
-    FunctionTool,
-    ModelRetry,
-    Tool,
-    ToolContext,
-    ToolFailed,
-    ToolResult,
-    tool,
-)
-from agentcore.tools.code import execute_code
-from agentcore.tools.files import (
-    FileRules,
-    PathRule,
-    edit_file,
-    file_tools,
-    list_files,
-    read_file,
-    search_files,
-    write_file,
-)
-from agentcore.tools.toolset import Toolset
+from agentcore.late import late_names
+
+if TYPE_CHECKING:
+    from agentcore.tools.approval import ApprovalRequest, Approved, Denied
+    from agentcore.tools.base import (
+        Continuation,
+        CutDraft,
+        FunctionTool,
+        ModelRetry,
+        Tool,
+        ToolContext,
+        ToolFailed,
+        ToolResult,
+        tool,
+    )
+    from agentcore.tools.builtin import BUILTIN_TOOLS
+    from agentcore.tools.code import execute_code
+    from agentcore.tools.files import (
+        FileRules,
+        PathRule,
+        edit_file,
+        file_tools,
+        list_files,
+        read_file,
+        search_files,
+        write_file,
+    )
+    from agentcore.tools.toolset import Toolset
+
+else:
+    # Not for type checkers: with it they would take any name.
+    __getattr__, __dir__ = late_names(
+        __name__,
+        {
+            "agentcore.tools.approval": "ApprovalRequest Approved Denied",
+            "agentcore.tools.base": (
+                "Continuation CutDraft FunctionTool ModelRetry Tool ToolContext ToolFailed "
+                "ToolResult tool"
+            ),
+            "agentcore.tools.builtin": "BUILTIN_TOOLS",
+            "agentcore.tools.code": "execute_code",
+            "agentcore.tools.files": (
+                "FileRules PathRule edit_file file_tools list_files read_file search_files "
+                "write_file"
+            ),
+            "agentcore.tools.toolset": "Toolset",
+        },
+    )
 
 __all__ = [
     "BUILTIN_TOOLS",
@@ -52,8 +76,3 @@ __all__ = [
     "tool",
     "write_file",
 ]
-
-BUILTIN_TOOLS: Final[dict[str, Tool]] = {
-    built_in.name: built_in
-    for built_in in (write_file, read_file, edit_file, list_files, search_files, execute_code)
-}
