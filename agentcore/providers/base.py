@@ -306,7 +306,7 @@ class ProviderAdapter:
 
     def payload(self, request: Request) -> JsonObject:
         """The body without its cap and without the tool-streaming switch."""
-        messages = request.cache.payloads(
+        messages = request.cache.messages(
             request.messages, lambda message: self.message(message, request.family)
         )
         body: JsonObject = {
@@ -316,7 +316,7 @@ class ProviderAdapter:
         if request.tools:
             with_strict = self.capabilities.strict_tools
             body["tools"] = [
-                *request.cache.payloads(
+                *request.cache.tools(
                     request.tools, lambda spec: tool_payload(spec, with_strict=with_strict)
                 )
             ]

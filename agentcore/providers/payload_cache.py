@@ -4,23 +4,23 @@ A conversation grows at its end, and every request repeats it: without this a ru
 work in n².
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from agentcore.messages import JsonObject
+from agentcore.messages import JsonObject, Message, ToolSpec
 
 __all__ = ["PayloadCache"]
 
-T = TypeVar("T")
+S = TypeVar("S", Message, ToolSpec)
 
 _SPARE_ENTRIES = 100
 """How many more than twice those in use may be there before the others are dropped."""
 
 
 @dataclass(slots=True)
-class _Entry:
-    source: object
+class _Entry(Generic[S]):
+    source: S
     """Held so that no other object gets its id."""
     payload: JsonObject
     json: bytes | None = None
@@ -34,30 +34,49 @@ class PayloadCache:
     """
 
     def __init__(self) -> None:
-        self._by_source: dict[int, _Entry] = {}
-        self._by_payload: dict[int, _Entry] = {}
+        self._messages: _Made[Message] = _Made()
+        self._tools: _Made[ToolSpec] = _Made()
 
-    def payloads(self, sources: Iterable[T], make: Callable[[T], JsonObject]) -> list[JsonObject]:
-        """The payload of each, made now where it is not known."""
-        entries = [self._by_source.get(id(one)) or self._add(one, make(one)) for one in sources]
-        if len(self._by_source) > 2 * len(entries) + _SPARE_ENTRIES:
-            self._keep_only(entries)
-        return [entry.payload for entry in entries]
+    def messages(
+        self, messages: Sequence[Message], make: Callable[[Message], JsonObject]
+    ) -> list[JsonObject]:
+        """The payload of each message, made now where it is not known."""
+        return self._messages.payloads(messages, make)
+
+    def tools(
+        self, tools: Sequence[ToolSpec], make: Callable[[ToolSpec], JsonObject]
+    ) -> list[JsonObject]:
+        """The same of tools."""
+        return self._tools.payloads(tools, make)
 
     def json(self, payload: JsonObject, serialise: Callable[[JsonObject], bytes]) -> bytes:
         """A payload as JSON: serialised once if it was made here, else each time."""
-        entry = self._by_payload.get(id(payload))
+        entry = self._messages.by_payload.get(id(payload)) or self._tools.by_payload.get(
+            id(payload)
+        )
         if entry is None:
             return serialise(payload)
         if entry.json is None:
             entry.json = serialise(payload)
         return entry.json
 
-    def _add(self, source: object, payload: JsonObject) -> _Entry:
-        entry = _Entry(source, payload)
-        self._by_source[id(source)] = self._by_payload[id(payload)] = entry
-        return entry
 
-    def _keep_only(self, entries: list[_Entry]) -> None:
-        self._by_source = {id(entry.source): entry for entry in entries}
-        self._by_payload = {id(entry.payload): entry for entry in entries}
+class _Made(Generic[S]):
+    """Entries of one kind."""
+
+    def __init__(self) -> None:
+        self.by_source: dict[int, _Entry[S]] = {}
+        self.by_payload: dict[int, _Entry[S]] = {}
+
+    def payloads(self, sources: Sequence[S], make: Callable[[S], JsonObject]) -> list[JsonObject]:
+        entries = [self.by_source.get(id(one)) or self._add(one, make(one)) for one in sources]
+        if len(self.by_source) > 2 * len(entries) + _SPARE_ENTRIES:
+            # A history that is compacted, or tools of a set, are other objects each time.
+            self.by_source = {id(entry.source): entry for entry in entries}
+            self.by_payload = {id(entry.payload): entry for entry in entries}
+        return [entry.payload for entry in entries]
+
+    def _add(self, source: S, payload: JsonObject) -> _Entry[S]:
+        entry = _Entry(source, payload)
+        self.by_source[id(source)] = self.by_payload[id(payload)] = entry
+        return entry
