@@ -471,11 +471,7 @@ def _encoded(value: JsonValue, cache: PayloadCache) -> bytes:
     """
     if not isinstance(value, list):
         return encode_json(value)
-    items = [
-        cache.json(item, encode_json) if isinstance(item, dict) else encode_json(item)
-        for item in value
-    ]
-    return b"[%b]" % b",".join(items)
+    return b"[%b]" % b",".join(cache.json(value, encode_json))
 
 
 def _joined(parts: Mapping[str, bytes]) -> bytes:

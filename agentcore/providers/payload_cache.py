@@ -5,8 +5,9 @@ work in n².
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeAlias, TypeVar
+
+from pydantic import JsonValue
 
 from agentcore.messages import JsonObject, Message, ToolSpec
 
@@ -14,16 +15,11 @@ __all__ = ["PayloadCache"]
 
 S = TypeVar("S", Message, ToolSpec)
 
-_SPARE_ENTRIES = 100
+_Made: TypeAlias = dict[int, tuple[S, JsonObject]]
+"""What was made of which object, by its id; it is held so that no other object gets that id."""
+
+_SPARE_PAIRS = 100
 """How many more than twice those in use may be there before the others are dropped."""
-
-
-@dataclass(slots=True)
-class _Entry(Generic[S]):
-    source: S
-    """Held so that no other object gets its id."""
-    payload: JsonObject
-    json: bytes | None = None
 
 
 class PayloadCache:
@@ -34,49 +30,47 @@ class PayloadCache:
     """
 
     def __init__(self) -> None:
-        self._messages: _Made[Message] = _Made()
-        self._tools: _Made[ToolSpec] = _Made()
+        self._messages: _Made[Message] = {}
+        self._tools: _Made[ToolSpec] = {}
+        self._json: dict[int, bytes] = {}
+        """Of payloads that were made here and serialised, by their ids; empty until they are."""
 
     def messages(
         self, messages: Sequence[Message], make: Callable[[Message], JsonObject]
     ) -> list[JsonObject]:
         """The payload of each message, made now where it is not known."""
-        return self._messages.payloads(messages, make)
+        return self._payloads(self._messages, messages, make)
 
     def tools(
         self, tools: Sequence[ToolSpec], make: Callable[[ToolSpec], JsonObject]
     ) -> list[JsonObject]:
         """The same of tools."""
-        return self._tools.payloads(tools, make)
+        return self._payloads(self._tools, tools, make)
 
-    def json(self, payload: JsonObject, serialise: Callable[[JsonObject], bytes]) -> bytes:
-        """A payload as JSON: serialised once if it was made here, else each time."""
-        entry = self._messages.by_payload.get(id(payload)) or self._tools.by_payload.get(
-            id(payload)
-        )
-        if entry is None:
-            return serialise(payload)
-        if entry.json is None:
-            entry.json = serialise(payload)
-        return entry.json
+    def json(
+        self, values: Sequence[JsonValue], serialise: Callable[[JsonValue], bytes]
+    ) -> list[bytes]:
+        """Each value as JSON: serialised once if it is a payload made here, else each time."""
+        known = self._json
+        return [known.get(id(value)) or self._serialised(value, serialise) for value in values]
 
+    def _serialised(self, value: JsonValue, serialise: Callable[[JsonValue], bytes]) -> bytes:
+        data = serialise(value)
+        if id(value) in self._json:
+            self._json[id(value)] = data
+        return data
 
-class _Made(Generic[S]):
-    """Entries of one kind."""
-
-    def __init__(self) -> None:
-        self.by_source: dict[int, _Entry[S]] = {}
-        self.by_payload: dict[int, _Entry[S]] = {}
-
-    def payloads(self, sources: Sequence[S], make: Callable[[S], JsonObject]) -> list[JsonObject]:
-        entries = [self.by_source.get(id(one)) or self._add(one, make(one)) for one in sources]
-        if len(self.by_source) > 2 * len(entries) + _SPARE_ENTRIES:
+    def _payloads(
+        self, made: "_Made[S]", sources: Sequence[S], make: Callable[[S], JsonObject]
+    ) -> list[JsonObject]:
+        pairs = [made.get(id(one)) or self._add(made, one, make(one)) for one in sources]
+        if len(made) > 2 * len(pairs) + _SPARE_PAIRS:
             # A history that is compacted, or tools of a set, are other objects each time.
-            self.by_source = {id(entry.source): entry for entry in entries}
-            self.by_payload = {id(entry.payload): entry for entry in entries}
-        return [entry.payload for entry in entries]
+            for key in made.keys() - {id(one) for one in sources}:
+                del self._json[id(made.pop(key)[1])]
+        return [payload for _, payload in pairs]
 
-    def _add(self, source: S, payload: JsonObject) -> _Entry[S]:
-        entry = _Entry(source, payload)
-        self.by_source[id(source)] = self.by_payload[id(payload)] = entry
-        return entry
+    def _add(self, made: "_Made[S]", source: S, payload: JsonObject) -> tuple[S, JsonObject]:
+        pair = made[id(source)] = source, payload
+        self._json[id(payload)] = b""
+        return pair

@@ -1,4 +1,4 @@
-"""Each request repeats the conversation: what was made of it before is used again, and only then."""
+"""Each request repeats the conversation: what was made of it before is used again."""
 
 import gc
 from collections.abc import Iterator
