@@ -206,10 +206,13 @@ class OutputDiscarded(_RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitStarted(_RunEvent):
-    """The loop sleeps before the next attempt."""
+    """The loop waits before an attempt: after a failed one, or for room at the endpoint."""
 
     seconds: float
+    """For room the longest, as far as is known: it comes sooner when other requests end, and later
+    when others wait before, or are refused."""
     reason: str
+    """The kind of the failure, or why there is no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,23 +110,23 @@ class Limiter:
     # --- a refusal --------------------------------------------------------------------------
 
     def refused(
-        self, number: int, now: float, *, asked: float, backoff: Backoff, roll: float
+        self, number: int, now: float, *, asked: float | None, backoff: Backoff, roll: float
     ) -> None:
         """A request was refused for want of room. Say so once, and after its `end`.
 
         Args:
             number: Its number.
             now: Seconds.
-            asked: Seconds for which the endpoint asked to be left alone; 0 where it did not.
+            asked: Seconds for which the endpoint asked to be left alone; None where it did not.
             backoff: How long nothing begins where it did not ask, and nothing passes.
             roll: A random number between 0 and 1.
         """
-        wait = asked
+        wait = asked or 0.0
         if number > self._mark:
             self._lower(number, now)
             # The first refusal is answered by the limit; if the next request is refused, by a wait.
-            if self._in_a_row > 1:
-                wait = max(wait, backoff.delay(self._in_a_row - 1, roll))
+            if asked is None and self._in_a_row > 1:
+                wait = backoff.delay(self._in_a_row - 1, roll)
         elif self._marked > 1:
             self._marked -= 1
             if self._marked < self._least:

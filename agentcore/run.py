@@ -7,6 +7,7 @@ from typing import TypeAlias
 import anyio
 import anyio.to_thread
 
+from agentcore.admission import Gates, gates
 from agentcore.catalog import CatalogFigures
 from agentcore.catalog_store import CatalogStore
 from agentcore.client import Client
@@ -104,6 +105,8 @@ class Run:
     """Where the answers of endpoints' catalogs are kept."""
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
     ledger: list[AttemptRecord] = field(default_factory=list)
+    gates: Gates = field(default_factory=gates)
+    """Where it waits with the other runs of this event loop."""
     dispatcher: Dispatcher = field(init=False)
     dispatched: Dispatched | None = None
     """What the last turn's tools came to."""
@@ -332,6 +335,7 @@ class Run:
             draft_arguments={tool.name: tool.draft for tool in settings.tools if tool.draft},
             no_argument_tools=frozenset(t.name for t in settings.tools if t.requires_nothing),
             has_next=len(left) > 1,
+            gates=self.gates,
         )
 
     async def _request(

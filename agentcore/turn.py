@@ -11,6 +11,7 @@ from typing import TypeAlias
 import anyio
 
 from agentcore.accumulator import Accumulator
+from agentcore.admission import Admission, Gates, gates
 from agentcore.attempt import Attempt, Emit
 from agentcore.classification import classify
 from agentcore.client import Client
@@ -28,6 +29,7 @@ from agentcore.events import (
 from agentcore.facts import ErrorFacts
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
+from agentcore.limiter import REFUSALS
 from agentcore.providers.base import ProviderAdapter, Request
 from agentcore.recovery import Adjust, Failure, Keep, Recovery, Retry, Stop, decide
 from agentcore.retry import Budget, Policy
@@ -84,6 +86,8 @@ class Turn:
     """Ids of the calls in the whole conversation: strict endpoints refuse one twice."""
     has_next: bool = False
     """Another endpoint can be asked when this one fails for good."""
+    gates: Gates = field(default_factory=gates)
+    """Where all runs of this event loop wait that ask the same place."""
     attempt: int = 0
     """The number of the attempt under way, or of the last one."""
     _live: LiveDraft | None = None
@@ -94,10 +98,23 @@ class Turn:
         failures: list[Failure] = []
         budget = Budget()
         waited = 0.0
+        rested_until = started
         while True:
             self.attempt += 1
+            key = await self.key()
             attempt_started = anyio.current_time()
-            attempt = await self._send()
+            admission = await self._admit(
+                key,
+                max(attempt_started, rested_until),
+                seconds_left=self._seconds_left(attempt_started - started) if failures else None,
+            )
+            if admission is None:
+                reason = f"no room at the endpoint within the turn's {self.policy.max_seconds:g} s"
+                return GivenUp(reason=reason, failure=failures[-1])
+            if admission.waited_seconds:
+                waited += admission.waited_seconds
+                attempt_started = anyio.current_time()
+            attempt = await self._send(key, admission)
             partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
             verdict = attempt.judge(
                 partial,
@@ -116,14 +133,17 @@ class Turn:
                 seconds=now - started,
                 discarded_tokens=budget.discarded_tokens + record.received_tokens,
             )
+            roll = self.chance.roll()
             recovery = decide(
                 failure,
                 earlier=failures,
                 budget=spent,
                 policy=self.policy,
-                roll=self.chance.roll(),
+                roll=roll,
                 has_next=self.has_next,
             )
+            if failure.classification.kind in REFUSALS:
+                self._refused(admission, failure, roll)
             kept = self._kept(failure) if isinstance(recovery, Keep) else None
             await self._report(record, failure, recovery, kept)
             if kept is not None:
@@ -138,13 +158,62 @@ class Turn:
             elif isinstance(recovery, Retry):
                 budget = spent
                 waited = recovery.seconds
+                rested_until = now + waited
                 await self._wait(recovery)
 
     # --- one attempt ------------------------------------------------------------------------
 
-    async def _send(self) -> Attempt:
+    async def _admit(self, key: str, now: float, *, seconds_left: float | None) -> Admission | None:
+        """A place among the requests under way; None when there was none in time.
+
+        The key stands for the account; its hash is enough, and differs in each process.
+        """
+        gate = self.gates.of((self.adapter.limiter_scope(self.request), hash(key)), now)
+        admission = gate.enter(now)
+        if admission is not None:
+            return admission
+        seconds, reason = gate.seconds(now), gate.why(now)
+        await self._tell(
+            lambda: WaitStarted(
+                turn=self.number, attempt=self.attempt, seconds=seconds, reason=reason
+            )
+        )
+        with anyio.move_on_after(seconds_left):
+            return await gate.wait(now, sleep=self.chance.sleep, roll=self.chance.roll)
+        return None
+
+    def _seconds_left(self, spent: float) -> float | None:
+        limit = self.policy.max_seconds
+        return None if limit is None else max(0.0, limit - spent)
+
+    def _refused(self, admission: Admission, failure: Failure, roll: float) -> None:
+        """What the endpoint said to this run holds for all that ask there.
+
+        A wait that is too long to be obeyed is left to each of them to be told, and to end by.
+        """
+        asked = failure.classification.retry_after
+        seconds = asked.seconds if asked is not None else None
+        is_too_long = seconds is not None and seconds > self.policy.max_retry_after
+        admission.refused(
+            anyio.current_time(),
+            asked=0.0 if is_too_long else seconds,
+            backoff=self.policy.backoff,
+            roll=roll,
+        )
+
+    async def _send(self, key: str, admission: Admission) -> Attempt:
+        """One request, at its place among those under way, which it then leaves."""
+        try:
+            if admission.waited_seconds:
+                key = await self.key()  # the other one may be an old one by now
+            attempt = await self._prepare(key)
+            await attempt.send(self.client, self.clocks)
+            return attempt
+        finally:
+            admission.leave()
+
+    async def _prepare(self, key: str) -> Attempt:
         self.settle()
-        key = await self.key()
         wire = self.adapter.encode(self.request)
         limit = wire.output_limit
         await self._tell(
@@ -162,7 +231,7 @@ class Turn:
         )
         if self.store is not None:
             self._live = self.store.live(self.draft_arguments)
-        attempt = Attempt(
+        return Attempt(
             turn=self.number,
             number=self.attempt,
             adapter=self.adapter,
@@ -180,8 +249,6 @@ class Turn:
             emit=self.emit,
             live=self._live,
         )
-        await attempt.send(self.client, self.clocks)
-        return attempt
 
     def settle(self) -> None:
         """What arrived has been dealt with: the file of the attempt under way goes."""

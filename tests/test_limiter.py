@@ -5,8 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agentcore.limiter import MEMORY_SECONDS, SHARE, SPREAD_SECONDS, Limiter
-from agentcore.retry import Backoff
+from agentcore.classification import Classification
+from agentcore.facts import RetryAfter
+from agentcore.kinds import ErrorKind
+from agentcore.limiter import MEMORY_SECONDS, REFUSALS, SHARE, SPREAD_SECONDS, Limiter
+from agentcore.recovery import Adjustments, Failure, Retry, decide
+from agentcore.retry import Backoff, Budget, Policy
+from agentcore.verdict import Partial
 
 BACKOFF = Backoff()
 
@@ -20,7 +25,7 @@ def full(requests: int) -> Limiter:
 
 
 def refuse(
-    limiter: Limiter, *numbers: int, now: float = 0.0, asked: float = 0.0, roll: float = 1.0
+    limiter: Limiter, *numbers: int, now: float = 0.0, asked: float | None = None, roll: float = 1.0
 ) -> None:
     for number in numbers:
         limiter.end()
@@ -178,14 +183,14 @@ class AnyEndpoint(RuleBasedStateMachine):
         self.limiter.end()
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), asked=st.floats(0, 120), roll=st.floats(0, 1))
-    def one_is_refused(self, data: st.DataObject, asked: float, roll: float) -> None:
+    @rule(data=st.data(), asked=st.none() | st.floats(0, 120), roll=st.floats(0, 1))
+    def one_is_refused(self, data: st.DataObject, asked: float | None, roll: float) -> None:
         before = self.limiter.limit(self.now)
         number = data.draw(st.sampled_from(self.under_way))
         self.under_way.remove(number)
         refuse(self.limiter, number, now=self.now, asked=asked, roll=roll)
         assert self.limiter.limit(self.now) <= before + 1e-6
-        assert self.limiter.seconds_held(self.now) >= asked - 1e-6
+        assert self.limiter.seconds_held(self.now) >= (asked or 0) - 1e-6
 
     @invariant()
     def it_counts(self) -> None:
@@ -206,3 +211,36 @@ class AnyEndpoint(RuleBasedStateMachine):
 
 TestAnyEndpoint = AnyEndpoint.TestCase
 TestAnyEndpoint.settings = settings(max_examples=100, stateful_step_count=30)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(REFUSALS)), st.none() | st.floats(0, 120), st.floats(0, 1)
+        ),
+        max_size=20,
+    )
+)
+def test_a_run_by_itself_never_waits_for_more_than_its_own_wait(
+    refusals: list[tuple[ErrorKind, float | None, float]],
+) -> None:
+    limiter, now = Limiter(), 0.0
+    for failures, (kind, asked, roll) in enumerate(refusals, 1):
+        number = limiter.begin()
+        told = None if asked is None else RetryAfter(seconds=asked, source="retry-after")
+        failure = Failure(
+            classification=Classification(kind=kind, rule="", evidence="", retry_after=told),
+            facts=None,
+            cause=None,
+            partial=Partial(),
+            adjustments=Adjustments(),
+        )
+        policy = Policy(max_attempts=100)
+        recovery = decide(
+            failure, earlier=(), budget=Budget(failures=failures), policy=policy, roll=roll
+        )
+        assert isinstance(recovery, Retry)
+        refuse(limiter, number, now=now, asked=asked, roll=roll)
+        now += recovery.seconds
+        assert limiter.seconds_held(now) < 1e-6
+        assert limiter.seconds_full(now) == 0

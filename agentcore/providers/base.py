@@ -5,7 +5,7 @@ computed for each request from the request alone, so that a switch of model or k
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import ClassVar, Final, TypeAlias, final, get_args
@@ -346,6 +346,15 @@ class ProviderAdapter:
         A conversation may hold calls that another endpoint named, under ids of another shape.
         """
         return id_
+
+    def limiter_scope(self, request: Request) -> Hashable:
+        """What this request has in common with all that are limited together with it.
+
+        All runs of an event loop whose scope and key are equal are held back when the endpoint
+        refuses one of them for want of room (`limiter`). By default the scope is the address, the
+        model and the user's headers: they may name a project that has limits of its own.
+        """
+        return self.base_url, request.model, hash(frozenset(self.extra_headers.items()))
 
     def encode(self, request: Request) -> Wire:
         """The request as bytes: the one seam that another wire format replaces."""
