@@ -44,6 +44,7 @@ bench: .venv/.check  ## classification, whole turns, what drafts save and cost, 
 	$(BIN)/python benchmarks/killed.py --kills 200
 	$(BIN)/python benchmarks/file_fuzz.py --rounds 100
 	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/limiter.py
 	$(MAKE) bench-peers
 
 # BENCH="--quick", or "--only tool,loop --clients agentcore,openai-sdk --rounds 9": see --help.
