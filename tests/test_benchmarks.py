@@ -39,3 +39,32 @@ def test_a_client_that_loses_a_character_fails() -> None:
     ran = run("-c", program)
     assert ran.returncode == 1
     assert "what was sent did not arrive: 8 characters of 9" in ran.stderr
+
+
+def test_a_bound_that_is_not_kept_is_told() -> None:
+    """Of several cases the worst counts; what was not measured is neither kept nor broken."""
+    program = """
+from benchmarks.peers import report
+from benchmarks.peers.figures import Cell, Figures
+figures = Figures(date="2026-01-01", rounds=1, quick=False, versions={})
+for case, client, *rounds in [
+    ("tool", "floor-httpx2", 10.0), ("tool", "agentcore", 12.0, 12.6, 99.0),
+    ("tool", "openai-sdk", 100.0), ("tool", "agno", 130.0), ("tool", "strands", 90.0),
+    ("tool", "agentcore-on-event", 13.0), ("tool-tenth", "agentcore", 12.0),
+    ("text", "agentcore", 10.0), ("text", "agentcore-on-event", 15.0),
+]:
+    figures.cell(case, client).rounds = [[figure] for figure in rounds]
+print(report.targets(figures))
+"""
+    ran = run("-c", program)
+    assert ran.returncode == 0, ran.stderr
+    for told in (
+        "| a large tool call, stock stack | ≤ 1.25 × floor-httpx2 | 1.26 | **no** |",
+        "| a large tool call, stock stack | ≥ 7 × less than openai-sdk | 7.94 | yes |",
+        "| a large tool call, stock stack "
+        "| ≥ 8 × less than the fastest framework | 7.14 | **no** |",
+        "| a large tool call, `fast` | ≤ 2 × floor-asyncio | – | – |",
+        "| each event to `on_event`, text and call | ≤ 1.4 × agentcore | 1.50 | **no** |",
+        "| CPU of ten times the deltas | 9 to 11 × | 10.5 | yes |",
+    ):
+        assert told in ran.stdout.splitlines(), ran.stdout

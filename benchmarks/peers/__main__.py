@@ -7,18 +7,17 @@ and its figure is CPU time, user and system, of that process alone.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.peers import report
 from benchmarks.peers.cases import CASES, Case
-from benchmarks.peers.figures import Figures
-from benchmarks.peers.processes import LIMIT, ROOT, Failed, Machine, TooLong, endpoint
+from benchmarks.peers.figures import SAVED, Figures
+from benchmarks.peers.processes import LIMIT, Failed, Machine, TooLong, endpoint
 from benchmarks.peers.roster import CLIENTS, IMPORTS, Client
 
-SAVED = ROOT / ".venv" / "bench-peers.json"
-FRAMEWORK_SECONDS = 12.0
+FRAMEWORK_SECONDS = 10.0
 """Once a framework has taken so long in one case it gets no further round there."""
 MEMORY_SIZE, MEMORY_QUICK = 50_000, 2_000
 
@@ -49,16 +48,24 @@ def measure_imports(figures: Figures, machine: Machine, packages: dict[str, str]
         figures.cell("import", package).rounds.append([whole - bare])
 
 
-def rows_of(options: argparse.Namespace) -> list[Case]:
-    return [row for row in CASES if not options.only or row.name in options.only]
+def measure_case(figures: Figures, machine: Machine, case: Case, clients: list[Client]) -> None:
+    """All rounds of one case."""
+    if not case.has_frameworks:
+        clients = [client for client in clients if not client.is_framework]
+    size = case.quick if figures.quick else case.size
+    for _ in range(figures.rounds):
+        for client in clients:
+            measure(figures, machine, case.name, size, client)
+    names = [client.name for client in clients]
+    title = f"µs of CPU a {case.unit}, {case.name} {size:,}"
+    show(report.case_table(figures, case.name, title, names))
 
 
 def run(options: argparse.Namespace, machine: Machine) -> Figures:
     """Measure what was asked for, and show each case when it is done."""
-    clients = [c for c in CLIENTS if not options.clients or c.name in options.clients]
+    clients = [client for client in CLIENTS if client.name in options.clients]
     if not machine.python:
         clients = [c for c in clients if Path(machine.interpreter(c.environment)).exists()]
-    names = [client.name for client in clients]
     environments = dict.fromkeys(client.environment for client in clients)
     figures = Figures(
         date=datetime.now(UTC).date().isoformat(),
@@ -66,52 +73,58 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
         quick=options.quick,
         versions={name: machine.versions(name) for name in environments},
     )
-    for row in rows_of(options):
-        size = row.quick if options.quick else row.size
-        for number in range(options.rounds):
-            for client in clients:
-                progress(f"{row.name} {size:,}, round {number + 1}: {client.name}")
-                measure(figures, machine, row.name, size, client)
-        progress()
-        print(report.case_table(figures, row.name, f"µs a {row.unit}, {row.name} {size:,}", names))
-    if not options.only or "memory" in options.only:
+    for row in CASES:
+        if row.name in options.only:
+            measure_case(figures, machine, row, clients)
+    if "memory" in options.only:
         size = MEMORY_QUICK if options.quick else MEMORY_SIZE
         for client in clients:
-            progress(f"memory: {client.name}")
-            measure(figures, machine, "memory", size, client)
-        progress()
-        print(report.case_table(figures, "memory", "peak memory × text, streaming", names))
-    if not options.only or "import" in options.only:
+            if not client.is_framework:
+                measure(figures, machine, "memory", size, client)
+        show(report.memory(figures))
+    if "import" in options.only:
         packages = {name: env for name, env in IMPORTS.items() if env in environments}
-        for _ in range(max(options.rounds, 2)):
+        for _ in range(options.rounds):
             measure_imports(figures, machine, packages)
-        print(report.case_table(figures, "import", "ms of CPU, import", list(packages)))
+        show(report.case_table(figures, "import", "ms of CPU, import", list(packages)))
     return figures
 
 
-def progress(text: str = "") -> None:
-    """What is measured now; it is overwritten, and not shown where nobody watches."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+def show(table: str) -> None:
+    """At once, also into a file."""
+    print(table, flush=True)
 
 
-def chosen(names: str) -> Sequence[str]:
-    return [name.strip() for name in names.split(",")]
+def one_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """Reads names with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",")]
+        if unknown := set(names) - set(known):
+            raise argparse.ArgumentTypeError(f"{unknown} is none of {', '.join(known)}")
+        return names
+
+    return read
 
 
 def main() -> None:
+    cases = [*(case.name for case in CASES), "memory", "import"]
+    clients = [client.name for client in CLIENTS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--only", type=chosen, default=(), help="cases, with commas between them")
-    parser.add_argument("--clients", type=chosen, default=(), help="as the tables name them")
+    parser.add_argument("--only", type=one_of(cases), default=cases, metavar="CASE,…")
+    parser.add_argument("--clients", type=one_of(clients), default=clients, metavar="NAME,…")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small sizes; no figures to keep")
     parser.add_argument("--python", default="", help="measure with this interpreter alone")
     parser.add_argument("--write", action="store_true", help="rewrite docs/performance.md")
     options = parser.parse_args()
+    if options.write and options.quick:
+        parser.error("--write: figures of --quick are not worth writing")
     with endpoint(options.python) as machine:
         figures = run(options, machine)
-    if options.write:
+    if not options.quick:
         figures.save(SAVED)
+    if options.write:
         report.write(figures)
     if any(cell.has_failed for row in figures.cells.values() for cell in row.values()):
         sys.exit("A client failed: what it said is above.")

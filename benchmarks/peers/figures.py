@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
+SAVED = Path(".venv/bench-peers.json")
+"""The figures of the last run."""
+
 
 @dataclass(kw_only=True)
 class Cell:

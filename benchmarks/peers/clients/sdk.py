@@ -1,7 +1,10 @@
 """The official SDK, iterated: `create(stream=True)`, a list that is joined, a loop by hand."""
 
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import openai
 
@@ -9,26 +12,25 @@ from benchmarks.peers.clients.floor import ADD, WRITE_FILE
 
 
 class Client:
-    def __init__(self, sdk: openai.AsyncOpenAI) -> None:
-        self._sdk = sdk
+    """Over any function that is called, and answers, like `create`."""
+
+    def __init__(self, create: Callable[..., Awaitable[Any]]) -> None:
+        self._create = create
 
     async def _send(self, messages: list[dict], **options) -> tuple[str, str, str]:
         """The text, the call's id and its arguments."""
         texts: list[str] = []
         arguments: list[str] = []
         call_id = ""
-        async with await self._sdk.chat.completions.create(
-            model="bench", messages=messages, stream=True, **options
-        ) as stream:
-            async for chunk in stream:
-                if not chunk.choices:
-                    continue
-                delta = chunk.choices[0].delta
-                if delta.content:
-                    texts.append(delta.content)
-                for call in delta.tool_calls or ():
-                    call_id = call.id or call_id
-                    arguments.append(call.function.arguments)
+        async for chunk in await self._create(messages=messages, stream=True, **options):
+            if not chunk.choices:
+                continue
+            delta = chunk.choices[0].delta
+            if delta.content:
+                texts.append(delta.content)
+            for call in delta.tool_calls or ():
+                call_id = call.id or call_id
+                arguments.append(call.function.arguments)
         return "".join(texts), call_id, "".join(arguments)
 
     async def text(self, prompt: str) -> str:
@@ -79,4 +81,4 @@ def called(name: str, call_id: str, arguments: str, result: str) -> list[dict]:
 @asynccontextmanager
 async def connected(base_url: str):
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none") as sdk:
-        yield Client(sdk)
+        yield Client(partial(sdk.chat.completions.create, model="bench"))

@@ -1,6 +1,7 @@
 """The official SDK over its extra `openai[aiohttp]`."""
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import openai
 
@@ -11,4 +12,4 @@ from benchmarks.peers.clients.sdk import Client
 async def connected(base_url: str):
     http = openai.DefaultAioHttpClient()
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none", http_client=http) as sdk:
-        yield Client(sdk)
+        yield Client(partial(sdk.chat.completions.create, model="bench"))

@@ -1,0 +1,16 @@
+"""litellm: `acompletion(stream=True)`, iterated as the SDK is; a loop by hand."""
+
+import os
+from contextlib import asynccontextmanager
+from functools import partial
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it is fetched when litellm is imported
+
+import litellm
+
+from benchmarks.peers.clients.sdk import Client
+
+
+@asynccontextmanager
+async def connected(base_url: str):
+    yield Client(partial(litellm.acompletion, model="openai/bench", api_base=base_url))
