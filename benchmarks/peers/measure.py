@@ -5,12 +5,14 @@ Prints one line of JSON: `figures`, or `absent` and why there is nothing to meas
 
 import argparse
 import asyncio
+import cProfile
 import gc
 import importlib
 import json
 import resource
 import time
 import tracemalloc
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from benchmarks.peers import streams
@@ -20,8 +22,10 @@ SLEEPS = 0.8
 """Of a paced stream at least this share of the events must have come while the client slept."""
 
 
-async def measured(module: str, case: str, size: int, base_url: str) -> dict[str, Any]:
-    """What `case` gives, or why it cannot be measured."""
+async def measured(
+    module: str, case: str, size: int, base_url: str, watch: AbstractContextManager[object]
+) -> dict[str, Any]:
+    """What `case` gives, or why it cannot be measured; `watch` surrounds what is counted."""
     try:
         client_module = importlib.import_module(f"benchmarks.peers.clients.{module}")
         async with client_module.connected(base_url) as client:
@@ -30,17 +34,18 @@ async def measured(module: str, case: str, size: int, base_url: str) -> dict[str
             row = next(row for row in CASES if row.name == case)
             if not hasattr(client, row.method):
                 return {"absent": f"no {row.method}"}
-            return {"figures": [await cpu(client, row, size)]}
+            return {"figures": [await cpu(client, row, size, watch)]}
     except NotImplementedError as error:
         return {"absent": str(error)}
 
 
-async def cpu(client: Any, case: Case, size: int) -> float:
+async def cpu(client: Any, case: Case, size: int, watch: AbstractContextManager[object]) -> float:
     """Microseconds of CPU for one of what the case counts."""
     await case.run(client, min(case.warm, size))
     gc.collect()
     slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
-    seconds = await case.run(client, size)
+    with watch:
+        seconds = await case.run(client, size)
     slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - slept
     if case.paced and slept < SLEEPS * size:
         raise RuntimeError(f"the pace was lost: {slept:,} sleeps in {size:,} events")
@@ -72,15 +77,13 @@ def main() -> None:
     parser.add_argument("base_url")
     parser.add_argument("--profile", metavar="FILE", help="write a profile; the figure is void")
     options = parser.parse_args()
-    arguments = (options.module, options.case, options.size, options.base_url)
-    if options.profile:
-        import cProfile
-
-        with cProfile.Profile(time.process_time) as profile:
-            outcome = asyncio.run(measured(*arguments))
+    profile = cProfile.Profile(time.process_time) if options.profile else None
+    watch = profile or nullcontext()
+    outcome = asyncio.run(
+        measured(options.module, options.case, options.size, options.base_url, watch)
+    )
+    if profile is not None:
         profile.dump_stats(options.profile)
-    else:
-        outcome = asyncio.run(measured(*arguments))
     print(json.dumps(outcome))
 
 
