@@ -27,6 +27,10 @@ HISTORY = 1_000
 """Messages of the conversation in `history`."""
 
 
+class NotMeasured(Exception):
+    """There is no figure, and nothing is wrong: the client cannot do this, or not now."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One row of what is measured."""
@@ -118,7 +122,7 @@ CASES = (
     Case("mixed", "text", mixed, 20_000, 2_000, 200, "delta"),
     Case("tool", "tool", tool, 50_000, 5_000, 200, "delta"),
     Case("tool-tenth", "tool", tool, 5_000, 500, 200, "delta"),
-    Case("tool-paced", "tool", tool_paced, 2_000, 300, 50, "delta", paced=True),
+    Case("tool-paced", "tool", tool_paced, 1_000, 200, 50, "delta", paced=True),
     Case("one-turn", "text", one_turn, 100, 20, 5, "request"),
     Case("loop", "loop", loop, 200, 20, 5, "turn"),
     Case("history", "history", history, 10, 2, 2, "request"),

@@ -17,7 +17,7 @@ HEAD = (
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 END = b"0\r\n\r\n"
 BLOCK = 1 << 16
-PACE = 0.001
+PACE = 0.002
 """Seconds between two events of a paced stream: more than any client needs for one."""
 
 

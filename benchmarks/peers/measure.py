@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from benchmarks.peers import streams
-from benchmarks.peers.cases import CASES, Case, check
+from benchmarks.peers.cases import CASES, Case, NotMeasured, check
 
 SLEEPS = 0.8
 """Of a paced stream at least this share of the events must have come while the client slept."""
@@ -35,7 +35,7 @@ async def measured(
             if not hasattr(client, row.method):
                 return {"absent": f"no {row.method}"}
             return {"figures": [await cpu(client, row, size, watch)]}
-    except NotImplementedError as error:
+    except NotMeasured as error:
         return {"absent": str(error)}
 
 
@@ -48,7 +48,7 @@ async def cpu(client: Any, case: Case, size: int, watch: AbstractContextManager[
         seconds = await case.run(client, size)
     slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - slept
     if case.paced and slept < SLEEPS * size:
-        raise RuntimeError(f"the pace was lost: {slept:,} sleeps in {size:,} events")
+        raise NotMeasured(f"the pace was lost: {slept:,} sleeps in {size:,} events")
     return seconds / size * 1e6
 
 

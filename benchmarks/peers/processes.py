@@ -79,13 +79,17 @@ class Machine:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment without a proxy, without credentials, and with nothing that is reported."""
+    """The environment without a proxy and without credentials; nothing is sent elsewhere."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.lower().endswith(("_proxy", "_api_key", "_base_url"))
     }
-    return kept | {"OPENAI_API_KEY": "none", "PYTHONHASHSEED": "0"}
+    return kept | {
+        "OPENAI_API_KEY": "none",
+        "PYTHONHASHSEED": "0",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or importing litellm fetches it
+    }
 
 
 @contextmanager

@@ -1,10 +1,7 @@
 """litellm: `acompletion(stream=True)`, iterated as the SDK is; a loop by hand."""
 
-import os
 from contextlib import asynccontextmanager
 from functools import partial
-
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it is fetched when litellm is imported
 
 import litellm
 

@@ -3,12 +3,13 @@
 from contextlib import asynccontextmanager
 from importlib.metadata import metadata
 
+from benchmarks.peers.cases import NotMeasured
 from benchmarks.peers.clients import ours
 
 
 @asynccontextmanager
 async def connected(base_url: str):
     if "fast" not in (metadata("agentcore-loop").get_all("Provides-Extra") or ()):
-        raise NotImplementedError("this agentcore has no extra `fast`")
+        raise NotMeasured("this agentcore has no extra `fast`")
     async with ours.connected(base_url) as client:
         yield client
