@@ -206,15 +206,15 @@ class Attempt:
         return self._feed_value(name, _decode(data))
 
     def _feed_value(self, name: str, value: JsonValue | InStreamError | None) -> Phase | None:
-        accumulator = self.accumulator
+        feed = self.accumulator.feed
         phase = None
         if isinstance(value, dict):
             for decoded in self.adapter.decode(name, value):
-                phase = accumulator.feed(decoded) or phase
+                phase = feed(decoded) or phase
         elif isinstance(value, InStreamError):
-            accumulator.feed(value)
+            feed(value)
         elif isinstance(value, (str, list)) and value:
-            accumulator.feed(InStreamError(value))
+            feed(InStreamError(value))
         return phase
 
     def _feed_whole(self, body: bytes) -> None:
