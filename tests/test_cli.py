@@ -13,8 +13,10 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+import typer.main
 from rich.console import Console
 
+from agentcore.cli.app import COMMANDS, load_command
 from agentcore.cli.demo import long_text, run_demo
 from agentcore.cli.display import print_answer
 from agentcore.testing import Gateway, Reset, ScriptedModel, stream
@@ -40,6 +42,12 @@ def command(name: str, url: str, workspace: Path) -> list[str]:
     """`run` or `record` against a local endpoint, in a folder that is made for it."""
     workspace.mkdir(exist_ok=True)
     return [name, "--model", "local:m", "--base-url", url, "--workspace", str(workspace)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_all_says_of_a_command_what_it_says_of_itself(name: str) -> None:
+    said = typer.main.get_command(load_command(name)).help or ""
+    assert " ".join(said.partition("\n\n")[0].split()) == COMMANDS[name]
 
 
 @contextmanager

@@ -61,6 +61,16 @@ exec(sys.argv[1], {"__name__": "the program"})
 print(json.dumps({name: importers.get(name, "?") for name in sys.modules}))
 """
 
+COMMAND_LINE = """
+import sys
+from agentcore.cli import main
+sys.argv = {}
+try:
+    main()
+except SystemExit:
+    pass
+"""
+
 
 def loaded_by(program: str) -> dict[str, str]:
     """Module → the module whose import statement loaded it."""
@@ -143,6 +153,25 @@ def test_the_importer_of_what_is_heavy_is_named() -> None:
         "from agentcore.guidance import Templates, TimedOutGuidance\n"
         "Templates().render(TimedOutGuidance(tool='t', seconds=1.0, still_running=False))"
     )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["no-such-command"]])
+def test_the_help_of_all_commands_and_the_version_load_none_of_them(arguments: list[str]) -> None:
+    loaded = loaded_by(COMMAND_LINE.format(["agentcore", *arguments]))
+    assert sorted(name for name in loaded if name.startswith("agentcore")) == [
+        "agentcore",
+        "agentcore.cli",
+        "agentcore.cli.app",
+        "agentcore.late",
+    ]
+    # Typer itself loads pydantic where it finds it.
+    assert not loaded.keys() & {"anyio", "openai", "httpx2", "h11"}
+
+
+@pytest.mark.parametrize("arguments", [["explain", "429"], ["drafts"], ["guidance"]])
+def test_a_command_that_asks_nobody_loads_no_sdk(arguments: list[str]) -> None:
+    loaded = loaded_by(COMMAND_LINE.format(["agentcore", *arguments]))
+    assert not loaded.keys() & {"openai", "httpx2", "h11", "agentcore.testing", "agentcore.run"}
 
 
 @pytest.mark.parametrize("package", LATE_PACKAGES)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 from rich.console import Console
@@ -15,8 +15,10 @@ from agentcore.cli.display import Display, harmless
 from agentcore.endpoint import Endpoint, resolve_model
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.providers import PROVIDERS
-from agentcore.run import RunResult
 from agentcore.tools import BUILTIN_TOOLS, Tool
+
+if TYPE_CHECKING:
+    from agentcore.run import RunResult
 
 __all__ = [
     "Ask",
@@ -110,7 +112,7 @@ def failures_told(console: Console) -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-async def show_run(agent: Agent, prompt: str, display: Display) -> RunResult:
+async def show_run(agent: Agent, prompt: str, display: Display) -> "RunResult":
     """Run, and show what happens on the way."""
     with display:
         return await agent.run(prompt, on_event=display)

@@ -1,70 +1,78 @@
-"""The commands. They parse and print; the work is the library's."""
+"""The commands, by name. Each is loaded when it is called; help and version load none of them."""
 
 import importlib.metadata
-import itertools
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Final
 
-import anyio
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
+from typing_extensions import override
 
-from agentcore.agent import Agent
-from agentcore.cli.agents import (
-    Ask,
-    BaseUrl,
-    MaxOutputTokens,
-    Model,
-    Prompt,
-    ToolNames,
-    Unconfined,
-    Workspace,
-    endpoint,
-    failures_told,
-    show_run,
-    tools_named,
-)
-from agentcore.cli.demo import long_text, run_demo
-from agentcore.cli.display import Display, print_answer, size
-from agentcore.cli.drafts import drafts
-from agentcore.cli.explain import explain
-from agentcore.cli.guidance import guidance
-from agentcore.cli.models import models
-from agentcore.cli.probe import probe
-from agentcore.cli.record import record
-from agentcore.testing import (
-    Answer,
-    Gateway,
-    RecordedRequest,
-    Reply,
-    Respond,
-    ScriptedModel,
-    header_asks,
-    stream,
-)
-from agentcore.testing.recording import RecordingError, load_recording
+__all__ = ["COMMANDS", "app", "load_command"]
 
-__all__ = ["app"]
+COMMANDS: Final = {
+    "explain": "Say what kind of failure an error is, what the loop would do about it, and why.",
+    "guidance": "Show the texts that a model gets when something cannot work, each with a sample.",
+    "models": "Say what would be sent for a model and why: family, window, cap, switches, names.",
+    "probe": "Measure how an endpoint streams tool calls, and what cuts them. Costs output tokens.",
+    "record": "Do what `run` does, and write every exchange with the endpoint to a file.",
+    "demo": (
+        "Write a 3,000-line file through a scripted gateway that drops connections. Needs no key."
+    ),
+    "run": "Carry a prompt to its end against a real endpoint, and show what happens on the way.",
+    "gateway": (
+        "Serve the demo's scripted model, to try `agentcore run` and `probe` from a second "
+        "terminal."
+    ),
+    "drafts": "List, show or discard texts that were cut and are not in their files yet.",
+}
+"""Name → what the help of all says of it. The command is what has the same name in the module
+`agentcore.cli.<name>`: a function, or a `Typer` with commands of its own."""
+
+
+class _LateCommands(TyperGroup):
+    """Knows of a command what `COMMANDS` says, until it is called."""
+
+    # The base names the context by a class that is private to Typer; what comes is a Typer's.
+    @override
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        name = next((word for word in args if not word.startswith("-")), "")
+        if name in COMMANDS:
+            self.add_command(typer.main.get_command(load_command(name)), name)
+        return super().parse_args(ctx, args)
+
+
+def load_command(name: str) -> typer.Typer:
+    """A command, with all that it needs.
+
+    Args:
+        name: One of `COMMANDS`.
+    """
+    command = getattr(import_module(f"agentcore.cli.{name}"), name)
+    if isinstance(command, typer.Typer):
+        return command
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(command)
+    return alone
+
 
 app = typer.Typer(
     name="agentcore",
+    cls=_LateCommands,
     help="The tool loop for agents that write large files through gateways that drop connections.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-app.command()(explain)
-app.command()(guidance)
-app.command()(models)
-app.command()(probe)
-app.command()(record)
-app.add_typer(drafts)
 
-_console = Console()
-_errors = Console(stderr=True)
+def _not_loaded() -> None:
+    """Stands in the help of all for a command; what is called is the command itself."""
+
+
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(_not_loaded)
 
 
 @app.callback(invoke_without_command=True)
@@ -73,168 +81,5 @@ def version(
 ) -> None:
     """The tool loop for agents that write large files through gateways that drop connections."""
     if show:
-        _console.print(importlib.metadata.version("agentcore-loop"), highlight=False)
+        Console().print(importlib.metadata.version("agentcore-loop"), highlight=False)
         raise typer.Exit
-
-
-@app.command()
-def demo() -> None:
-    """Write a 3,000-line file through a scripted gateway that drops connections. Needs no key."""
-    raise typer.Exit(0 if anyio.run(run_demo, _console) else 1)
-
-
-@app.command()
-def run(
-    prompt: Prompt,
-    model: Model,
-    tool: ToolNames = None,
-    workspace: Workspace = Path(),
-    base_url: BaseUrl = "",
-    max_output_tokens: MaxOutputTokens = None,
-    allow_unconfined: Unconfined = None,
-    ask: Ask = None,
-) -> None:
-    """Carry a prompt to its end against a real endpoint, and show what happens on the way."""
-    display = Display(_errors)
-    with failures_told(_errors):
-        at = endpoint(model, base_url)
-        agent = Agent(
-            at.model,
-            adapter=at.adapter,
-            tools=tools_named(tool, ask),
-            workspace=workspace,
-            max_output_tokens=max_output_tokens,
-            allow_unconfined=allow_unconfined or (),
-            approve=display.ask,
-        )
-        result = anyio.run(show_run, agent, prompt, display)
-    print_answer(result.text, _console)
-
-
-@app.command()
-def gateway(
-    play: Annotated[
-        Path | None,
-        typer.Option(
-            help="Play a recording of `agentcore record`, over and over, in the model's place.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    speed: Annotated[
-        float, typer.Option(min=0.001, help="How many times as fast the recording is played.")
-    ] = 1.0,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="On loopback; 0 picks a free one.")
-    ] = 8765,
-    lines: Annotated[
-        int, typer.Option(min=1, help="Length of the file that its model writes.")
-    ] = 3_000,
-    life_limit: Annotated[
-        float, typer.Option(min=0, help="Seconds until every connection is dropped; 0: never.")
-    ] = 1.7,
-    idle_limit: Annotated[
-        float, typer.Option(min=0, help="Seconds of silence that drop a connection; 0: never.")
-    ] = 0.0,
-    hold_back: Annotated[
-        bool,
-        typer.Option(
-            "--hold-back", help="Send tool arguments whole, unless Claude's header asks for more."
-        ),
-    ] = False,
-    pace: Annotated[float, typer.Option(min=0, help="Seconds between two deltas.")] = 0.002,
-) -> None:
-    """Serve the demo's scripted model, to try `agentcore run` and `probe` from a second terminal.
-
-    Whatever the prompt says, it writes plan.md: it needs the tool write_file.
-
-    With --play it answers with the responses of a recording, one a request, as they came.
-
-    After the last of them it begins again; what is said of the model and of drops means nothing.
-    """
-    with failures_told(_errors):
-        if play is None:
-            server = Gateway(
-                respond=_scripted(lines, pace),
-                life_limit=life_limit or None,
-                idle_limit=idle_limit or None,
-                asks_to_stream=_asks_to_stream if hold_back else None,
-                port=port,
-            )
-        else:
-            # A recording has its own drops.
-            server = Gateway(respond=_played(play, speed), port=port)
-
-    async def serve() -> None:
-        async with server:
-            _console.print(
-                f"Serving on {server.base_url} (Ctrl-C stops it). In another terminal:",
-                *_commands(server.base_url, played=play is not None, held_back=hold_back),
-                sep="\n  ",
-                highlight=False,
-                soft_wrap=True,
-            )
-            await anyio.sleep_forever()
-
-    try:
-        anyio.run(serve)
-    except KeyboardInterrupt:
-        _console.print("stopped")
-    except OSError as error:
-        _errors.print(f"error: port {port}: {error.strerror}; choose another with --port")
-        raise typer.Exit(2) from None
-
-
-def _commands(url: str, *, played: bool, held_back: bool) -> Iterator[str]:
-    prompt, model = ("As before", "recorded") if played else ("Write plan.md", "scripted")
-    yield f'agentcore run "{prompt}" --model local:{model} --base-url {url}'
-    if held_back and not played:
-        # With the header that asks for more, and without it.
-        claude = "OPENROUTER_API_KEY=none agentcore probe openrouter:anthropic/claude-opus-4.6"
-        yield f"{claude} --base-url {url} --yes"
-    elif not played:
-        yield f"agentcore probe local:scripted --base-url {url} --yes"
-
-
-def _asks_to_stream(request: RecordedRequest) -> bool:
-    names = ("anthropic-beta", "x-anthropic-beta")  # Anthropic's own, and OpenRouter's
-    return any(header_asks(name, "fine-grained-tool-streaming")(request) for name in names)
-
-
-def _scripted(lines: int, pace: float) -> Respond:
-    model = ScriptedModel(path="plan.md", text=long_text(lines))
-    return lambda request: stream(_capped(model(request.body), request), piece=64, pace=pace)
-
-
-def _capped(answer: Answer, request: RecordedRequest) -> Answer:
-    """What the request's cap leaves of an answer, at four characters a token."""
-    cap = request.body.get("max_tokens") or request.body.get("max_completion_tokens")
-    usage = answer.usage
-    if usage is None or not isinstance(cap, int) or usage.output_tokens <= cap:
-        return answer
-    left = max(0, cap * 4 - len(answer.text))
-    return replace(
-        answer,
-        text=answer.text[: cap * 4],
-        calls=tuple(replace(call, arguments=call.arguments[:left]) for call in answer.calls),
-        finish_reason="length",
-        usage=replace(usage, output_tokens=cap),
-    )
-
-
-def _played(file: Path, speed: float) -> Respond:
-    """The replies of a recording in turn; whoever watches sees which one goes out."""
-    replies = load_recording(file, speed=speed)
-    if not replies:
-        raise RecordingError(f"{file}: there is no exchange in this recording")
-    turns = itertools.cycle(enumerate(replies, 1))
-
-    def respond(_: RecordedRequest) -> Reply:
-        number, reply = next(turns)
-        said = "no response" if reply.status is None else f"status {reply.status}"
-        _console.print(
-            f"reply {number} of {len(replies)}: {said}, {size(len(reply.body))}", highlight=False
-        )
-        return reply
-
-    return respond

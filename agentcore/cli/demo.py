@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import anyio
+import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +30,7 @@ from agentcore.retry import Backoff, Policy
 from agentcore.testing import Gateway, ScriptedModel, header_asks, stream
 from agentcore.tools import read_file, write_file
 
-__all__ = ["long_text", "run_demo"]
+__all__ = ["demo", "long_text", "run_demo"]
 
 LINES: Final = 3_000
 FILE: Final = "plan.md"
@@ -103,6 +105,11 @@ class Outcome:
     def is_right(self) -> bool:
         """The scene ended as it must."""
         return self.expected == self.got
+
+
+def demo() -> None:
+    """Write a 3,000-line file through a scripted gateway that drops connections. Needs no key."""
+    raise typer.Exit(0 if anyio.run(run_demo, Console()) else 1)
 
 
 async def run_demo(console: Console, lines: int = LINES) -> bool:
