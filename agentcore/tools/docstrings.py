@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 __all__ = ["Described", "read_docstring"]
 
-# In every style a section begins with a line that ends in a colon, or begins with one of these.
-# Where there is none there is nothing to read, and no parser to load: so it is with the package's
-# own tools.
-_MAY_BEGIN_SECTION = re.compile(r"^(?::|@|\.\.|---)|:\s*$", re.MULTILINE)
+# In every style a section of parameters, results or errors begins with a line that ends in a colon
+# (Google), or begins with one (reST), with @ (epydoc) or with dashes (numpy). Where there is none
+# there is nothing to read, and no parser to load: so it is with the package's own tools.
+_MAY_BEGIN_SECTION = re.compile(r"^(?::|@|---)|:\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
