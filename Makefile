@@ -36,7 +36,7 @@ format: .venv/.check  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.check  ## classification, whole turns, what drafts save and cost, kills, files, sandboxes
+bench: .venv/.check  ## importing, classification, whole turns, what drafts save and cost, kills, files, sandboxes
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/transport.py
