@@ -235,14 +235,14 @@ class Accumulator:
     def news(self) -> News | None:
         """What came since the last call, joined; None when nothing did."""
         text = reasoning = ""
-        if self._told_text < len(self._text):
+        text_end, reasoning_end = len(self._text), len(self._reasoning)
+        if self._told_text < text_end:
             text, self._half_text = _whole(self._half_text + self._text.text(self._told_text))
-            self._told_text = len(self._text)
-        if self._told_reasoning < len(self._reasoning):
-            reasoning, self._half_reasoning = _whole(
-                self._half_reasoning + self._reasoning.text(self._told_reasoning)
-            )
-            self._told_reasoning = len(self._reasoning)
+            self._told_text = text_end
+        if self._told_reasoning < reasoning_end:
+            fresh = self._half_reasoning + self._reasoning.text(self._told_reasoning)
+            reasoning, self._half_reasoning = _whole(fresh)
+            self._told_reasoning = reasoning_end
         calls = [self._progress(call) for call in self._calls if self._has_news(call)]
         restarted, self._restarted = self._restarted, False
         if not (text or reasoning or calls or restarted):
@@ -423,5 +423,7 @@ class Accumulator:
 
 def _whole(text: str) -> tuple[str, str]:
     """Text, and half of a surrogate pair at its end, which waits for its other half."""
+    if text.isascii():
+        return text, ""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     return mend_surrogates(text.removesuffix(half)), half

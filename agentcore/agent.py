@@ -313,22 +313,36 @@ def _guarded(listener: Listener) -> Callable[[RunEvent], Awaitable[None]]:
     attached = True
     one_at_a_time = anyio.Lock()
 
-    async def emit(event: RunEvent) -> None:
-        nonlocal attached
-        if one_at_a_time.locked():
-            await one_at_a_time.acquire()
-        else:
-            one_at_a_time.acquire_nowait()  # a third of the cost, and there may be many events
+    def tell(event: RunEvent) -> Awaitable[None] | None:
         try:
-            if attached:
-                answer = listener(event)
-                if answer is not None and isawaitable(answer):
-                    await answer
+            return listener(event) if attached else None
         except Exception as error:
-            attached = False
-            _warn(f"on_event raised {type(error).__name__}: {error}; it gets no further events")
-        finally:
-            one_at_a_time.release()
+            detach(error)
+            return None
+
+    async def told(answer: Awaitable[None] | None) -> None:
+        try:
+            if isawaitable(answer):
+                await answer
+        except Exception as error:
+            detach(error)
+
+    def detach(error: Exception) -> None:
+        nonlocal attached
+        attached = False
+        _warn(f"on_event raised {type(error).__name__}: {error}; it gets no further events")
+
+    async def emit(event: RunEvent) -> None:
+        # While nobody waits, a listener that answers at once needs no lock: it costs half of all.
+        if one_at_a_time.locked():
+            async with one_at_a_time:
+                await told(tell(event))
+        elif (answer := tell(event)) is not None:
+            one_at_a_time.acquire_nowait()
+            try:
+                await told(answer)
+            finally:
+                one_at_a_time.release()
 
     return emit
 

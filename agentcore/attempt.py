@@ -154,6 +154,10 @@ class Attempt:
         """Read the body; what stands in the loop is paid for every delta."""
         accumulator, silence, clock = self.accumulator, self.silence, event_loop_clock()
         decoder = SSEDecoder()
+
+        def stop_clock() -> None:
+            scope.deadline = math.inf
+
         unframed: list[bytes] | None = []
         finished = math.inf
         async for block in blocks:
@@ -175,7 +179,7 @@ class Attempt:
                 unframed = None if events or decoder.comments else unframed
             if self.emit is not None and (news := accumulator.news()) is not None:
                 # A slow display is not a silent stream.
-                await awaited(self._tell(news, self.emit), on_wait=lambda: _stop_clock(scope))
+                await awaited(self._tell(news, self.emit), on_wait=stop_clock)
                 listened = clock() - now
                 silence.excuse(listened)
                 finished += listened
@@ -248,10 +252,6 @@ class Attempt:
                     lines=call.lines,
                 )
             )
-
-
-def _stop_clock(scope: anyio.CancelScope) -> None:
-    scope.deadline = math.inf
 
 
 def _decode(data: bytes) -> JsonValue | InStreamError:

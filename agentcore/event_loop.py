@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from types import coroutine
 from typing import Any
 
@@ -31,17 +30,15 @@ def awaited(
     A listener that only draws never does. So what has to be done for one that waits, such as to
     stop a clock (3 µs on asyncio, as much to start it again), is not done for every delta.
     """
-    resume: Callable[[], Any] = partial(work.send, None)
-    has_waited = False
-    while True:
-        try:
-            signal = resume()
-        except StopIteration:
-            return
-        if not has_waited:
-            has_waited = True
-            on_wait()
-        try:
-            resume = partial(work.send, (yield signal))
-        except BaseException as error:
-            resume = partial(work.throw, error)
+    try:
+        signal = work.send(None)
+        on_wait()
+        while True:
+            try:
+                answer = yield signal
+            except BaseException as error:
+                signal = work.throw(error)
+            else:
+                signal = work.send(answer)
+    except StopIteration:
+        return

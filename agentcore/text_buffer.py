@@ -28,7 +28,8 @@ class TextBuffer:
 
     def text(self, start: int = 0) -> str:
         """What came after the first `start` bytes; half pairs are in it as they came."""
-        return str(memoryview(self._data)[start:], encoding="utf-8", errors="surrogatepass")
+        data = self._data[start:] if start else self._data
+        return data.decode(errors="surrogatepass")
 
     def data(self, start: int = 0) -> bytearray:
         """The same as UTF-8; a half of a surrogate pair takes three bytes."""
