@@ -17,9 +17,10 @@ from collections.abc import (
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, Self, TypeAlias, get_args
 
 import anyio
+from anyio.lowlevel import current_token
 
 from agentcore.clocks import Clocks
 from agentcore.endpoint import Endpoint, ModelChoice, cache_folder, resolve_models
@@ -43,6 +44,8 @@ from agentcore.tools.toolset import ToolSource
 if TYPE_CHECKING:
     import httpx2
 
+    from agentcore.client import Client
+    from agentcore.connections import Connections
     from agentcore.run import Learned, RunResult
 
 __all__ = ["Agent", "EventStream", "Listener", "send_all"]
@@ -84,6 +87,9 @@ class Agent:
 
     `model`, `adapter`, `tools` and the rest may be assigned at any time, also by a listener in the
     middle of a run: each turn is made from what they are when it begins, checked as at the start.
+
+    A run opens its own connections and closes them. `async with agent:` keeps them for all runs
+    inside the block, also for those that run at the same time.
     """
 
     def __init__(
@@ -159,9 +165,30 @@ class Agent:
         self.guidance = guidance
         self._transport = transport
         self._sleep, self._roll = sleep, roll
+        self._kept: tuple[object, Connections] | None = None
         self._learned: Learned = {}
         self._resolved: tuple[object, tuple[Endpoint, ...]] | None = None
         self._settings()
+
+    async def __aenter__(self) -> Self:
+        """Keep connections from here on, for the runs of this event loop.
+
+        Raises:
+            ConfigurationError: They are kept already, by a block that has not been left.
+        """
+        if self._kept is not None:
+            raise ConfigurationError("async with agent: the agent is in such a block already")
+        from agentcore.connections import Connections
+
+        connections = Connections(transport=self._transport)
+        self._kept = current_token(), connections
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close them; runs begun later, or still going on, open and close their own again."""
+        assert self._kept is not None, "left once for each time it is entered"
+        (_, connections), self._kept = self._kept, None
+        await connections.aclose()
 
     async def run(
         self,
@@ -184,13 +211,12 @@ class Agent:
         # The loop is loaded by the first run, before any clock watches: who only makes an agent, or
         # imports one, does not wait for it.
         from agentcore.catalog_store import CatalogStore
-        from agentcore.client import Client
         from agentcore.draft_store import DraftStore
         from agentcore.run import Run
         from agentcore.turn import Chance
 
         emit = _guarded(on_event) if on_event is not None else None
-        async with Client(transport=self._transport) as client:
+        async with self._client() as client:
             run = Run(
                 settings=self._settings,
                 client=client,
@@ -263,6 +289,16 @@ class Agent:
     @models.setter
     def models(self, models: str | Sequence[ModelChoice]) -> None:
         self.model = models
+
+    def _client(self) -> "Client":
+        from agentcore.client import Client
+
+        if self._kept is not None:
+            loop, connections = self._kept
+            # A connection belongs to the event loop that opened it.
+            if loop == current_token():
+                return Client(connections=connections)
+        return Client(transport=self._transport)
 
     def _settings(self) -> Settings:
         tools = checked_tools(self.tools, self.allow_unconfined, approve=self.approve)

@@ -1,29 +1,33 @@
-"""The one module that opens connections to providers.
+"""Sends requests and reads their answers as bytes.
 
-The openai SDK opens the request: credentials, proxies, headers, typed status errors, with its own
-retries off. The body is read as bytes: the SDK's typed chunk costs ten times what the wire needs.
+The request goes out as it was encoded, over httpx2, the HTTP library of the openai SDK: proxies and
+trust stores are its business. The SDK itself has no part in it and is not loaded: its typed chunk
+costs ten times what the wire needs, its request 300 µs more than the library's, and its import as
+much as a hundred requests.
 """
 
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+import json
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import anyio
 
 from agentcore.clocks import Clocks
+from agentcore.connections import CLOSE_SECONDS, Connections
 from agentcore.providers.base import ProviderAdapter, Wire
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
 
-__all__ = ["Client", "RequestFailed", "Response"]
+__all__ = ["Client", "RequestFailed", "Response", "StatusError"]
 
 _DRAIN_SECONDS = 0.1
-_CLOSE_SECONDS = 1.0
+_MOST_ERROR_BYTES = 1 << 20
+"""A refusal is read so far."""
 
 
 class RequestFailed(Exception):
@@ -31,6 +35,30 @@ class RequestFailed(Exception):
 
     It separates their failures from faults in an adapter or in our own code, which must surface.
     """
+
+
+class StatusError(Exception):
+    """The endpoint answered with a status that is no success."""
+
+    def __init__(self, response: "httpx2.Response", content: bytes) -> None:
+        """Read what it says of itself.
+
+        Args:
+            response: Its head.
+            content: Its body, decoded, or the beginning of one.
+        """
+        text = content.decode(response.encoding or "utf-8", errors="replace").strip()
+        body: object = text
+        with suppress(ValueError, RecursionError):
+            body = json.loads(text)
+        if isinstance(body, dict):
+            body = body.get("error", body)
+        message = body.get("message") if isinstance(body, dict) else None
+        told = f" - {message}" if isinstance(message, str) and message else ""
+        super().__init__(f"Error code: {response.status_code}{told}")
+        self.status_code = response.status_code
+        self.response = response
+        self.body = body
 
 
 class _Redirected(Exception):
@@ -52,40 +80,36 @@ class Response:
 
 
 class Client:
-    """Connections of one run, reused between its turns; an async context manager."""
+    """What a run sends its requests with, one after the other; an async context manager."""
 
-    def __init__(self, *, transport: "httpx2.AsyncBaseTransport | None" = None) -> None:
+    def __init__(
+        self,
+        *,
+        transport: "httpx2.AsyncBaseTransport | None" = None,
+        connections: Connections | None = None,
+    ) -> None:
         """Open nothing yet.
 
         Args:
             transport: Takes the place of the network, for tests in process.
+            connections: Shared with others, and closed by whoever made them; then the arguments
+                above are theirs. None: the client's own, reused between its requests.
         """
-        self._transport = transport
-        self._http: httpx2.AsyncClient | None = None
-        self._sdk: dict[tuple[str, str], openai.AsyncOpenAI] = {}
+        self._is_shared = connections is not None
+        self._connections = connections or Connections(transport=transport)
+        self._generation = self._connections.generation
 
     async def __aenter__(self) -> "Client":
-        # Loading the SDK takes 0.3 s: `import agentcore` does not pay for it, and no clock that
-        # watches a request may either.
-        import openai  # noqa: F401
-
+        self._connections.load()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._close()
+        if not self._is_shared:
+            await self._connections.aclose()
 
     async def renew(self) -> None:
-        """Close every connection: the next request opens a fresh one."""
-        if self._transport is None:
-            await self._close()
-        else:
-            # It stays in use, and says itself what closing its connections means.
-            await _closed(self._transport)
-
-    async def _close(self) -> None:
-        http, self._http, self._sdk = self._http, None, {}
-        if http is not None:
-            await _closed(http)
+        """The next request opens a fresh connection; so do those of whoever shares them."""
+        await self._connections.renew(self._generation)
 
     @asynccontextmanager
     async def send(
@@ -99,21 +123,17 @@ class Client:
         Raises:
             RequestFailed: The endpoint refused the request, or the transport failed.
         """
-        response = await self._post(wire, adapter, key, clocks)
-        blocks = _blocks(response)
-        try:
-            yield Response(headers=response.headers, blocks=blocks)
-            with anyio.move_on_after(_DRAIN_SECONDS), suppress(RequestFailed):
-                async for _ in blocks:
-                    pass
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
-                await response.aclose()
-                # Run out the generators inside the SDK's HTTP stack: left suspended they would be
-                # finished by the garbage collector, which trio rightly warns of.
-                with suppress(RequestFailed):
+        self._generation = self._connections.generation
+        async with self._connections.http() as http:
+            response = await _opened(http, wire, adapter, key, clocks)
+            blocks = _blocks(response)
+            try:
+                yield Response(headers=response.headers, blocks=blocks)
+                with anyio.move_on_after(_DRAIN_SECONDS), suppress(RequestFailed):
                     async for _ in blocks:
                         pass
+            finally:
+                await _close(response, blocks)
 
     async def get(self, url: str, *, headers: Mapping[str, str], max_bytes: int) -> bytes:
         """The body of a plain GET that is answered with a status of 200 to 299.
@@ -126,123 +146,144 @@ class Client:
         Raises:
             RequestFailed: It is answered with another status or too much, or the transport failed.
         """
+        import httpx2
+
         body = bytearray()
-        try:
-            async with self._connections().stream("GET", url, headers=dict(headers)) as response:
+        async with self._connections.http() as http:
+            try:
+                request = httpx2.Request("GET", _url(url), headers={**_stack_headers(), **headers})
+                response = await http.send(request, stream=True)
+            except Exception as error:
+                raise RequestFailed from error
+            blocks = _blocks(response)
+            try:
                 response.raise_for_status()
-                async for block in response.aiter_bytes():
+                async for block in blocks:
                     body += block
                     if len(body) > max_bytes:
                         raise ValueError(f"the answer has more than {max_bytes:,} bytes")
-        except Exception as error:
-            raise RequestFailed from error
+            except (ValueError, httpx2.HTTPStatusError) as error:
+                raise RequestFailed from error
+            finally:
+                await _close(response, blocks)
         return bytes(body)
 
-    async def _post(
-        self, wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
-    ) -> "httpx2.Response":
-        # Imported here so that `import agentcore` does not pay for the SDK's types.
-        import httpx2
-        import openai
 
-        sdk = self._client(adapter.base_url, key)
-        # The SDK hands over the open response itself when that is what it is asked to cast to.
-        post: Callable[..., Awaitable[httpx2.Response]] = sdk.post
-        try:
-            return await post(
-                wire.path,
-                cast_to=httpx2.Response,
-                content=wire.body,
-                stream=True,
-                stream_cls=openai.AsyncStream[object],
-                options={
-                    "headers": _headers(wire, key, sdk.default_headers),
-                    # Without this the SDK may send an admin key where there is no other.
-                    "security": {"bearer_auth": True},
-                    "timeout": httpx2.Timeout(None, connect=clocks.connect),
-                },
-            )
-        except openai.APIStatusError as error:
-            if error.response.is_redirect:
-                location = error.response.headers.get("location", "")
-                raise RequestFailed from _Redirected(error.status_code, location)
-            raise RequestFailed from error
-        except Exception as error:
-            raise RequestFailed from error
-
-    def _client(self, base_url: str, key: str) -> "openai.AsyncOpenAI":
-        import openai
-
-        sdk = self._sdk.get((base_url, key))
-        if sdk is None:
-            # The SDK insists on some key; the header that goes out is always our own.
-            sdk = self._sdk[base_url, key] = openai.AsyncOpenAI(
-                api_key=key or "none",
-                base_url=base_url,
-                http_client=self._connections(),
-                max_retries=0,
-            )
-        return sdk
-
-    def _connections(self) -> "httpx2.AsyncClient":
-        import httpx2
-
-        if self._http is None:
-            transport = self._transport
-            # Redirects are not followed: they would carry the conversation, and headers with
-            # credentials, to a host that nobody named; and a 302 turns a POST into a GET.
-            self._http = (
-                httpx2.AsyncClient(transport=transport)
-                if transport is not None
-                else httpx2.AsyncClient(verify=_tls_context())
-            )
-        return self._http
-
-
-async def _closed(connections: "httpx2.AsyncClient | httpx2.AsyncBaseTransport") -> None:
-    with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_SECONDS):
-        await connections.aclose()
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """Built once a process: loading the trust store takes about 20 ms."""
+async def _opened(
+    http: "httpx2.AsyncClient", wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
+) -> "httpx2.Response":
+    """The response to a request, once its head has come and says that it is a success."""
     import httpx2
 
-    return httpx2.create_ssl_context()
+    try:
+        request = httpx2.Request(
+            "POST",
+            _url(adapter.base_url.rstrip("/") + wire.path),
+            headers=_headers(wire, key),
+            content=wire.body,
+            extensions={
+                "timeout": {"connect": clocks.connect, "read": None, "write": None, "pool": None}
+            },
+        )
+        response = await http.send(request, stream=True)
+    except httpx2.TransportError as error:
+        raise RequestFailed from (error if str(error) else _in_words(error))
+    except Exception as error:
+        raise RequestFailed from error
+    if response.is_success:
+        return response
+    content = await _refusal(response)
+    if response.is_redirect:
+        location = response.headers.get("location", "")
+        raise RequestFailed from _Redirected(response.status_code, location)
+    raise RequestFailed from StatusError(response, content)
 
 
-_SDK_HEADERS = ("accept", "content-type", "user-agent", "x-stainless-")
+def _in_words(error: "httpx2.TransportError") -> "httpx2.TransportError":
+    """The HTTP stack says nothing of a lost connection but its class: a person is told more."""
+    import httpx2
+
+    is_late = isinstance(error, httpx2.TimeoutException)
+    worded = type(error)("Request timed out." if is_late else "Connection error.")
+    worded.__cause__ = error
+    return worded
 
 
-def _headers(
-    wire: Wire, key: str, sdk_headers: "Mapping[str, str | openai.Omit]"
-) -> "dict[str, str | openai.Omit]":
-    """Ours alone: nothing that the SDK reads from its environment goes out.
+async def _refusal(response: "httpx2.Response") -> bytes:
+    """The body of a refusal, or what came of it: the status is known, whatever ends the body."""
+    content = bytearray()
+    blocks = _blocks(response)
+    try:
+        with suppress(RequestFailed):
+            async for block in blocks:
+                content += block
+                if len(content) > _MOST_ERROR_BYTES:
+                    break
+    finally:
+        await _close(response, blocks)
+    return bytes(content)
 
-    `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and `OPENAI_CUSTOM_HEADERS` are meant for one host.
-    """
-    import openai
 
-    headers: dict[str, str | openai.Omit] = {
-        name: openai.Omit()
-        for name in sdk_headers
-        if not name.lower().startswith(_SDK_HEADERS) and name.lower() != "authorization"
+def _headers(wire: Wire, key: str) -> dict[str, str]:
+    """Ours, the key, and over them the adapter's and the user's."""
+    headers = _stack_headers() | {
+        "accept": "text/event-stream" if wire.streamed else "application/json",
+        "content-type": "application/json",
     }
-    headers |= {
-        "Authorization": f"Bearer {key}" if key else openai.Omit(),
-        "Accept": "text/event-stream" if wire.streamed else "application/json",
-    }
+    if key:
+        headers["authorization"] = f"Bearer {key}"
     for name, value in wire.headers.items():
-        for known in [known for known in headers if known.lower() == name.lower()]:
-            del headers[known]
-        headers[name] = value
+        headers[name.lower()] = value
     return headers
 
 
-async def _blocks(response: "httpx2.Response") -> AsyncGenerator[bytes, None]:
+@cache
+def _stack_headers() -> dict[str, str]:
+    """What is said of the program and the connection.
+
+    The encodings are those that are always there: others come and go with what is installed.
+    """
+    return {
+        "accept-encoding": "gzip, deflate",
+        "connection": "keep-alive",
+        "user-agent": f"agentcore/{_version()}",
+    }
+
+
+def _version() -> str:
     try:
-        async for block in response.aiter_bytes():
+        return metadata.version("agentcore-loop")
+    except metadata.PackageNotFoundError:
+        return "0"  # run from its source, and not installed
+
+
+@lru_cache(maxsize=64)
+def _url(url: str) -> "httpx2.URL":
+    """Parsed once: a third of what building a request costs."""
+    import httpx2
+
+    return httpx2.URL(url)
+
+
+async def _blocks(response: "httpx2.Response") -> AsyncGenerator[bytes, None]:
+    blocks: AsyncIterable[bytes] = (
+        response.stream
+        # Nothing to decode: `aiter_bytes` would add two generators to every block.
+        if "content-encoding" not in response.headers and isinstance(response.stream, AsyncIterable)
+        else response.aiter_bytes()
+    )
+    try:
+        async for block in blocks:
             yield block
     except Exception as error:
         raise RequestFailed from error
+
+
+async def _close(response: "httpx2.Response", blocks: AsyncGenerator[bytes, None]) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
+        await response.aclose()
+        # Run out the generators inside the HTTP stack: left suspended they would be finished by
+        # the garbage collector, which trio rightly warns of.
+        with suppress(RequestFailed):
+            async for _ in blocks:
+                pass

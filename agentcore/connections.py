@@ -1,0 +1,120 @@
+"""Connections to endpoints, kept between requests and shared by the runs that want to.
+
+Each request has an HTTP client for itself while it is under way; one that is done with is kept,
+with its open connection, for the next. A single client for all would search its whole pool at every
+request: at a thousand streams that costs more than the request. And a client under way is nobody
+else's: renewing, after a failure, closes those that lie ready, and never another run's stream.
+"""
+
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["CLOSE_SECONDS", "Connections"]
+
+KEEP_ALIVE_SECONDS = 5.0
+"""How long a connection without a request is kept: httpx2's own figure, and the least that common
+servers keep one (uvicorn: 5). What is kept for longer may have been dropped on the way, unsaid."""
+CLOSE_SECONDS = 1.0
+"""How long closing may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    http: "httpx2.AsyncClient"
+    since: float
+
+
+@dataclass(eq=False, kw_only=True)
+class Connections:
+    """HTTP clients that lie ready, on one event loop."""
+
+    transport: "httpx2.AsyncBaseTransport | None" = None
+    """Takes the place of the network, for tests in process. All requests share it."""
+    generation: int = 0
+    """How often the connections were renewed."""
+    _idle: deque[_Idle] = field(default_factory=deque)
+    """The one that lies ready for longest is first; the last is taken first."""
+    _is_closed: bool = False
+
+    def load(self) -> None:
+        """Load the HTTP stack, 0.1 s: no clock that watches a request may pay for that."""
+        import httpcore2  # noqa: F401
+        import httpx2  # noqa: F401
+
+    @asynccontextmanager
+    async def http(self) -> AsyncIterator["httpx2.AsyncClient"]:
+        """A client for one request, which has to be over when the context is left."""
+        await self._close_idle(anyio.current_time() - KEEP_ALIVE_SECONDS)
+        http = self._idle.pop().http if self._idle else self._new()
+        generation = self.generation
+        try:
+            yield http
+        finally:
+            if self.transport is not None:
+                pass  # closing a client would close the transport, which is everybody's
+            elif self._is_closed or generation != self.generation:
+                await closed(http)
+            else:
+                self._idle.append(_Idle(http, anyio.current_time()))
+
+    async def renew(self, generation: int) -> None:
+        """Have the next requests open fresh connections.
+
+        Args:
+            generation: Of the request that failed. Where it is not the present one, another run
+                has renewed the connections since.
+        """
+        if generation != self.generation:
+            return
+        self.generation += 1
+        await self._close_ready()
+
+    async def aclose(self) -> None:
+        """Close what lies ready; what is under way is closed when it is over."""
+        self._is_closed = True
+        await self._close_ready()
+
+    async def _close_ready(self) -> None:
+        if self.transport is not None:
+            # It stays in use, and says itself what closing its connections means.
+            await closed(self.transport)
+        await self._close_idle(anyio.current_time())
+
+    async def _close_idle(self, until: float) -> None:
+        """Close those that lie ready since then or earlier."""
+        while self._idle and self._idle[0].since <= until:
+            await closed(self._idle.popleft().http)
+
+    def _new(self) -> "httpx2.AsyncClient":
+        import httpx2
+
+        # Redirects are not followed: they would carry the conversation, and headers with
+        # credentials, to a host that nobody named; and a 302 turns a POST into a GET.
+        if self.transport is not None:
+            return httpx2.AsyncClient(transport=self.transport)
+        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
+        return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
+
+
+async def closed(connections: "httpx2.AsyncClient | httpx2.AsyncBaseTransport") -> None:
+    """Close them, whatever is being cancelled, and do not wait for it for long."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
+        await connections.aclose()
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Built once a process: loading the trust store takes about 20 ms."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
