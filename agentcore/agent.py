@@ -110,6 +110,7 @@ class Agent:
         approve: Approve | None = None,
         guidance: str | os.PathLike[str] | None = None,
         transport: "httpx2.AsyncBaseTransport | None" = None,
+        fast: bool = True,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         roll: Callable[[], float] = random.random,
     ) -> None:
@@ -141,6 +142,8 @@ class Agent:
                 package's texts for the model and the person. None means the package's own;
                 `agentcore guidance` shows them.
             transport: Takes the place of the network, for tests in process.
+            fast: Go through aiohttp, which costs less, where the extra `fast` is installed, the
+                loop is asyncio's and no proxy is set; False: never.
             sleep: Waits; tests give their own.
             roll: A random number from 0 to 1, for the waits; tests give their own.
 
@@ -164,6 +167,7 @@ class Agent:
         self.approve = approve
         self.guidance = guidance
         self._transport = transport
+        self._fast = fast
         self._sleep, self._roll = sleep, roll
         self._kept: tuple[object, Connections] | None = None
         self._learned: Learned = {}
@@ -180,7 +184,7 @@ class Agent:
             raise ConfigurationError("async with agent: the agent is in such a block already")
         from agentcore.connections import Connections
 
-        connections = Connections(transport=self._transport)
+        connections = Connections(transport=self._transport, fast=self._fast)
         self._kept = current_token(), connections
         return self
 
@@ -298,7 +302,7 @@ class Agent:
             # A connection belongs to the event loop that opened it.
             if loop == current_token():
                 return Client(connections=connections)
-        return Client(transport=self._transport)
+        return Client(transport=self._transport, fast=self._fast)
 
     def _settings(self) -> Settings:
         tools = checked_tools(self.tools, self.allow_unconfined, approve=self.approve)

@@ -86,17 +86,19 @@ class Client:
         self,
         *,
         transport: "httpx2.AsyncBaseTransport | None" = None,
+        fast: bool = True,
         connections: Connections | None = None,
     ) -> None:
         """Open nothing yet.
 
         Args:
             transport: Takes the place of the network, for tests in process.
+            fast: Use the extra `fast` where it is installed.
             connections: Shared with others, and closed by whoever made them; then the arguments
                 above are theirs. None: the client's own, reused between its requests.
         """
         self._is_shared = connections is not None
-        self._connections = connections or Connections(transport=transport)
+        self._connections = connections or Connections(transport=transport, fast=fast)
         self._generation = self._connections.generation
 
     async def __aenter__(self) -> "Client":

@@ -13,19 +13,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 import anyio
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["CLOSE_SECONDS", "Connections"]
+__all__ = ["Connections", "closed", "fast_is_installed"]
 
 KEEP_ALIVE_SECONDS = 5.0
 """How long a connection without a request is kept: httpx2's own figure, and the least that common
 servers keep one (uvicorn: 5). What is kept for longer may have been dropped on the way, unsaid."""
 CLOSE_SECONDS = 1.0
 """How long closing may take."""
+_OLDEST_AIOHTTP = (3, 14, 4)
+"""As in the extra `fast`, and the one of the openai SDK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Connections:
 
     transport: "httpx2.AsyncBaseTransport | None" = None
     """Takes the place of the network, for tests in process. All requests share it."""
+    fast: bool = True
+    """Go through aiohttp where the extra `fast` is installed and the loop is asyncio's."""
     generation: int = 0
     """How often the connections were renewed."""
     _idle: deque[_Idle] = field(default_factory=deque)
@@ -50,6 +55,9 @@ class Connections:
         """Load the HTTP stack, 0.1 s: no clock that watches a request may pay for that."""
         import httpcore2  # noqa: F401
         import httpx2  # noqa: F401
+
+        if self._is_fast():
+            import agentcore.aiohttp_transport  # noqa: F401
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator["httpx2.AsyncClient"]:
@@ -102,14 +110,38 @@ class Connections:
         # credentials, to a host that nobody named; and a 302 turns a POST into a GET.
         if self.transport is not None:
             return httpx2.AsyncClient(transport=self.transport)
+        # Proxies of every kind, and the exceptions from them, are left to the stock stack.
+        if self._is_fast() and not getproxies():
+            from agentcore.aiohttp_transport import AiohttpTransport
+
+            fast = AiohttpTransport(verify=_tls_context(), keep_alive_seconds=KEEP_ALIVE_SECONDS)
+            return httpx2.AsyncClient(transport=fast)
         limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
         return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
+
+    def _is_fast(self) -> bool:
+        return self.fast and self.transport is None and _on_asyncio() and fast_is_installed()
 
 
 async def closed(connections: "httpx2.AsyncClient | httpx2.AsyncBaseTransport") -> None:
     """Close them, whatever is being cancelled, and do not wait for it for long."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
         await connections.aclose()
+
+
+@cache
+def fast_is_installed() -> bool:
+    """An aiohttp that is new enough is there; loads it, 0.1 s."""
+    try:
+        import aiohttp
+    except ImportError:
+        return False
+    numbers = aiohttp.__version__.split(".")[:3]
+    return all(map(str.isdecimal, numbers)) and tuple(map(int, numbers)) >= _OLDEST_AIOHTTP
+
+
+def _on_asyncio() -> bool:
+    return anyio.get_cancelled_exc_class().__module__.startswith("asyncio")
 
 
 @cache

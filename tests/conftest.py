@@ -21,3 +21,9 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on, or leaks, what the person who runs it has set."""
     for name in ("OPENAI_API_KEY", "OPENROUTER_API_KEY", "LOCAL_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _stock_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests are about the stack that everybody has; `wire/test_stacks.py` is about both."""
+    monkeypatch.setattr("agentcore.connections.fast_is_installed", lambda: False)

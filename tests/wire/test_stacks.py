@@ -1,0 +1,357 @@
+"""The HTTP stacks under the loop give the same answers, and fail alike for the same fault.
+
+The stock stack on both event loops, and the one of the extra `fast`, which is asyncio's alone. A
+server that writes bytes as they are: what is wrong with an answer is wrong below HTTP, too.
+"""
+
+import gzip
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import anyio
+import anyio.abc
+import pytest
+
+from agentcore import Agent, Local
+from agentcore.classification import classify
+from agentcore.client import Client, RequestFailed
+from agentcore.clocks import Clocks
+from agentcore.connections import Connections
+from agentcore.facts import facts_of_exception
+from agentcore.providers.base import OutputLimit, Wire
+from agentcore.testing import Answer, Gateway, Reply, stream
+
+Step: TypeAlias = bytes | float
+"""Bytes to send, or seconds to wait."""
+TLS_HELLO = b"\x16"
+RESET = b"RST"
+"""The connection is reset, instead of being closed."""
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+EVENT = b'data: {"a":1}\n\n'
+EVENTS = b"f\r\n" + EVENT + b"\r\n"
+END = b"0\r\n\r\n"
+PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
+PACKED = gzip.compress(EVENT * 1000)
+
+
+@pytest.fixture(params=["asyncio-stock", "trio-stock", "asyncio-fast"])
+def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    loop, _, stack = str(request.param).partition("-")
+    if stack == "fast":
+        pytest.importorskip("aiohttp")
+        monkeypatch.setattr("agentcore.connections.fast_is_installed", lambda: True)
+    return loop
+
+
+@pytest.fixture
+def is_fast(request: pytest.FixtureRequest) -> bool:
+    return str(request.node.callspec.id).startswith("asyncio-fast")
+
+
+@dataclass(kw_only=True)
+class Server:
+    """Sends the same steps to whoever connects, and closes."""
+
+    steps: Sequence[Step]
+    url: str = ""
+    requests: list[bytes] = field(default_factory=list)
+    hung_up: anyio.Event = field(default_factory=anyio.Event)
+
+    async def serve(self, client: anyio.abc.SocketStream) -> None:
+        async with client:
+            request = await client.receive()
+            while not request.endswith(b"}") and not request.startswith(TLS_HELLO):
+                request += await client.receive()
+            self.requests.append(request)
+            try:
+                for step in self.steps:
+                    if step is RESET:
+                        raw: socket.socket = client.extra(anyio.abc.SocketAttribute.raw_socket)
+                        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
+                    elif isinstance(step, float):
+                        await anyio.sleep(step)
+                    else:
+                        await client.send(step)
+            except anyio.BrokenResourceError:
+                self.hung_up.set()
+
+
+@asynccontextmanager
+async def serving(*steps: Step) -> AsyncIterator[Server]:
+    server = Server(steps=steps)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    server.url = f"http://127.0.0.1:{port}/v1"
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, server.serve)
+        yield server
+        tasks.cancel_scope.cancel()
+
+
+@dataclass(kw_only=True)
+class Got:
+    """What came of a request."""
+
+    body: bytes
+    blocks: int
+    ending: str
+    """The kind of failure; "end" for the body's own end."""
+    status: int | None = None
+
+
+def wire(body: bytes = b'{"a":1}') -> Wire:
+    return Wire(
+        path="/chat/completions",
+        headers={},
+        body=body,
+        output_limit=OutputLimit(),
+        streamed=True,
+        switch_names=frozenset(),
+        buffered_arguments=False,
+        added_fields=frozenset(),
+    )
+
+
+async def nothing() -> None:
+    """What a quick reader does between two blocks."""
+
+
+async def ask(
+    url: str,
+    *,
+    sent: bytes = b'{"a":1}',
+    between: Callable[[], Awaitable[None]] = nothing,
+    clocks: Clocks = Clocks(),  # noqa: B008
+    fast: bool = True,
+) -> Got:
+    blocks: list[bytes] = []
+    failure: BaseException | None = None
+    async with Client(fast=fast) as client:
+        try:
+            async with client.send(
+                wire(sent), adapter=Local(base_url=url), key="", clocks=clocks
+            ) as response:
+                async for block in response.blocks:
+                    blocks.append(block)
+                    await between()
+        except RequestFailed as failed:
+            failure = failed.__cause__
+    body = b"".join(blocks)
+    if failure is None:
+        return Got(body=body, blocks=len(blocks), ending="end")
+    facts = facts_of_exception(failure)
+    kind = str(classify(facts).kind)
+    return Got(body=body, blocks=len(blocks), ending=kind, status=facts.status)
+
+
+# --- what comes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "body"),
+    [
+        pytest.param((HEAD + EVENTS * 3 + END,), EVENT * 3, id="chunked"),
+        pytest.param((PLAIN % 15, EVENT), EVENT, id="with a length"),
+        pytest.param((b"HTTP/1.1 200 OK\r\n\r\n" + EVENT,), EVENT, id="until it is closed"),
+        pytest.param((b"HTTP/1.0 200 OK\r\n\r\n" + EVENT,), EVENT, id="HTTP/1.0"),
+        pytest.param((PLAIN % 0,), b"", id="empty"),
+        pytest.param(
+            (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + HEAD + EVENTS + END,), EVENT, id="103"
+        ),
+        pytest.param(
+            (PLAIN.replace(b"\r\n", b"\r\nx: " + b"y" * 60_000 + b"\r\n", 1) % 15, EVENT),
+            EVENT,
+            id="a long header",
+        ),
+        pytest.param(
+            (PLAIN.replace(b"\r\n", b"\r\n" + b"x: y\r\n" * 300, 1) % 15, EVENT),
+            EVENT,
+            id="many headers",
+        ),
+        pytest.param(
+            (
+                PLAIN.replace(b"\r\n", b"\r\ncontent-encoding: gzip\r\n", 1) % len(PACKED),
+                PACKED,
+            ),
+            EVENT * 1000,
+            id="gzip",
+        ),
+    ],
+)
+async def test_a_body_is_the_same(steps: tuple[Step, ...], body: bytes) -> None:
+    async with serving(*steps) as server:
+        got = await ask(server.url)
+    assert (got.body, got.ending) == (body, "end")
+
+
+async def test_the_fast_stack_joins_what_one_read_brings(is_fast: bool) -> None:
+    async with serving(HEAD, 0.1, EVENTS * 50 + END) as server:
+        got = await ask(server.url)
+    assert got.blocks == (1 if is_fast else 50)
+
+
+async def test_a_large_request_goes_out_whole() -> None:
+    async with Gateway(respond=lambda _: stream(Answer(text="done"))) as gateway:
+        body = b'{"text":"' + b"x" * 3_000_000 + b'"}'
+        got = await ask(gateway.base_url, sent=body)
+        assert got.ending == "end"
+        assert gateway.requests[0].raw == body
+
+
+# --- what fails -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "received", "kind"),
+    [
+        pytest.param((), 0, "connection", id="closed before the head"),
+        pytest.param((RESET,), 0, "connection", id="reset before the head"),
+        pytest.param((HEAD[:30],), 0, "connection", id="closed in the head"),
+        pytest.param((HEAD + EVENTS * 3,), 45, "connection", id="closed between chunks"),
+        pytest.param((HEAD + EVENTS * 3 + b"40\r\nabc",), 48, "connection", id="in a chunk"),
+        pytest.param((HEAD + EVENTS * 3, 0.1, RESET), 45, "connection", id="reset"),
+        pytest.param((PLAIN % 100, EVENT), 15, "connection", id="shorter than its length"),
+        pytest.param((b"HELLO\r\n\r\n",), 0, "connection", id="no HTTP"),
+        pytest.param((b"HTTP/1.1 200 OK\r\nfoo bar\r\n\r\n",), 0, "connection", id="a bad header"),
+        pytest.param((HEAD + EVENTS, 0.1, b"zz\r\n"), 15, "connection", id="a bad chunk"),
+    ],
+)
+async def test_a_fault_has_the_same_kind(steps: tuple[Step, ...], received: int, kind: str) -> None:
+    async with serving(*steps) as server:
+        got = await ask(server.url)
+    assert (len(got.body), got.ending, got.status) == (received, kind, None)
+
+
+async def test_what_lay_ready_before_a_cut_is_read_by_a_slow_reader_too() -> None:
+    steps = [step for _ in range(10) for step in (EVENTS, 0.01)]
+    async with serving(HEAD, *steps) as server:
+        got = await ask(server.url, between=lambda: anyio.sleep(0.15))
+    assert (got.body, got.ending) == (EVENT * 10, "connection")
+
+
+async def test_a_refused_connection() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    got = await ask(f"http://127.0.0.1:{port}/v1")
+    assert (got.ending, got.status) == ("connection", None)
+
+
+async def test_a_name_that_nobody_has() -> None:
+    got = await ask("http://no-such-host.invalid/v1")
+    assert (got.ending, got.status) == ("connection", None)
+
+
+async def test_plain_text_where_tls_is_expected() -> None:
+    async with serving(HEAD) as server:
+        got = await ask(server.url.replace("http:", "https:"))
+    assert (got.ending, got.status) == ("connection", None)
+
+
+async def test_a_connection_that_never_opens_is_a_timeout() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        got = await ask(url, clocks=Clocks(connect=0.2))
+        for one in waiting:
+            one.close()
+    assert (got.ending, got.status) == ("timeout", None)
+
+
+async def test_a_refusal_keeps_its_status_when_its_body_is_cut() -> None:
+    async with serving(b'HTTP/1.1 401 No\r\ncontent-length: 400\r\n\r\n{"error":{"mes') as server:
+        got = await ask(server.url)
+    assert (got.ending, got.status) == ("auth", 401)
+
+
+async def test_a_redirect_is_told_and_not_followed() -> None:
+    async with serving(
+        b"HTTP/1.1 307 Elsewhere\r\nlocation: /v2\r\ncontent-length: 0\r\n\r\n"
+    ) as server:
+        got = await ask(server.url)
+    assert (got.ending, got.status) == ("invalid_request", 307)
+    assert len(server.requests) == 1
+
+
+# --- connections ----------------------------------------------------------------------------
+
+
+async def test_leaving_in_the_middle_closes_the_connection() -> None:
+    async with serving(HEAD, *[step for _ in range(200) for step in (EVENTS, 0.02)]) as server:
+        with anyio.move_on_after(0.2) as scope:
+            await ask(server.url)
+        assert scope.cancelled_caught
+        with anyio.fail_after(2):
+            await server.hung_up.wait()
+
+
+async def test_a_connection_is_used_again_when_the_body_was_read_to_its_end() -> None:
+    done = stream(Answer(text="done"))
+    async with Gateway(respond=lambda _: done) as gateway, Client() as client:
+        for _ in range(3):
+            async with client.send(
+                wire(), adapter=Local(base_url=gateway.base_url), key="", clocks=Clocks()
+            ) as response:
+                async for block in response.blocks:
+                    if b"[DONE]" in block:
+                        break
+        assert [request.connection for request in gateway.requests] == [1, 1, 1]
+
+
+async def test_nothing_goes_out_that_we_did_not_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    answer = stream(Answer(text="done"))
+    sticky = Reply(steps=answer.steps, headers={**answer.headers, "set-cookie": "a=1; Path=/"})
+    async with Gateway(respond=lambda _: sticky) as gateway, Client() as client:
+        for _ in range(2):
+            async with client.send(
+                wire(), adapter=Local(base_url=gateway.base_url), key="", clocks=Clocks()
+            ):
+                pass
+        sent = {**gateway.requests[1].headers}
+        assert sent.pop("user-agent").startswith("agentcore/")
+        assert sent == {
+            "accept": "text/event-stream",
+            "accept-encoding": "gzip, deflate",
+            "connection": "keep-alive",
+            "content-length": "7",
+            "content-type": "application/json",
+            "host": gateway.base_url.split("/")[2],
+        }
+
+
+async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with serving(HEAD + EVENTS + END) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        got = await ask("http://far-away.invalid/v1")
+    assert (got.body, got.ending) == (EVENT, "end")
+    assert proxy.requests[0].startswith(b"POST http://far-away.invalid/v1/chat/completions ")
+
+
+async def test_a_run_that_says_no_takes_the_stock_stack(tmp_path: Path) -> None:
+    async with Gateway(respond=lambda _: stream(Answer(text="done"))) as gateway:
+        agent = Agent("m", adapter=Local(base_url=gateway.base_url), workspace=tmp_path, fast=False)
+        assert (await agent.run("Go on.")).text == "done"
+    async with serving(HEAD, 0.1, EVENTS * 50 + END) as server:
+        assert (await ask(server.url, fast=False)).blocks == 50
+
+
+def test_connections_are_fast_unless_told_otherwise() -> None:
+    assert Connections().fast
