@@ -220,13 +220,15 @@ class Agent:
         from agentcore.turn import Chance
 
         emit = _guarded(on_event) if on_event is not None else None
+        settings = self._settings()
         async with self._client() as client:
             run = Run(
                 settings=self._settings,
+                first=settings,
                 client=client,
                 chance=Chance(sleep=self._sleep, roll=self._roll, new_id=_new_id),
                 learned=self._learned,
-                store=DraftStore(checked_workspace(self.workspace)),
+                store=DraftStore(settings.workspace),
                 catalogs=CatalogStore(cache_folder() / "catalog"),
                 emit=emit,
             )

@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -88,9 +88,8 @@ class Attempt:
                     self.opened_at = anyio.current_time()
                     self.silence.opened(self.opened_at)
                     self.accumulator.generation_id = self.adapter.generation_id(response.headers)
-                    live = self.live
-                    async with nullcontext() if live is None else live.on_time(self.accumulator):
-                        await self._read(response.blocks, scope)
+                    async with AsyncExitStack() as beside:
+                        await self._read(response.blocks, scope, beside)
             except RequestFailed as failed:
                 self.error = failed.__cause__
         if scope.cancelled_caught:
@@ -150,8 +149,16 @@ class Attempt:
         evidence = self.expired or said or "the body ended without a terminal signal"
         return Classification(kind=KIND_OF_CAUSE[cause], rule=f"cut-{cause}", evidence=evidence)
 
-    async def _read(self, blocks: AsyncIterator[bytes], scope: anyio.CancelScope) -> None:
-        """Read the body; what stands in the loop is paid for every delta."""
+    async def _read(
+        self, blocks: AsyncIterator[bytes], scope: anyio.CancelScope, beside: AsyncExitStack
+    ) -> None:
+        """Read the body; what stands in the loop is paid for every delta.
+
+        Args:
+            blocks: The body.
+            scope: Cancelled when a clock runs out.
+            beside: Takes in what has to run beside the reading, once it has to.
+        """
         accumulator, silence, clock = self.accumulator, self.silence, event_loop_clock()
         decoder = SSEDecoder()
 
@@ -171,8 +178,8 @@ class Attempt:
                     silence.content_came(now, phase)
             if self.on_block is not None:
                 self.on_block(block)
-            if self.live is not None:
-                self.live.offer(accumulator, now)
+            if self.live is not None and self.live.offer(accumulator, now):
+                await beside.enter_async_context(self.live.on_time(accumulator))
             if unframed is not None:
                 # Until the first event this may still turn out to be no stream at all.
                 unframed.append(block)

@@ -282,7 +282,7 @@ async def _blocks(response: "httpx2.Response") -> AsyncGenerator[bytes, None]:
 
 
 async def _close(response: "httpx2.Response", blocks: AsyncGenerator[bytes, None]) -> None:
-    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True):
         await response.aclose()
         # Run out the generators inside the HTTP stack: left suspended they would be finished by
         # the garbage collector, which trio rightly warns of.

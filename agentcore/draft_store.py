@@ -317,35 +317,37 @@ class LiveDraft:
         """When the next write is due; never before something came that may become a draft."""
         self._is_wanted = False
         self._is_over = False
-        self._keep_time: Callable[[], object] = lambda: None
-        """Starts the task that wakes when a write is due."""
 
-    def offer(self, accumulator: Accumulator, now: float) -> None:
+    def offer(self, accumulator: Accumulator, now: float) -> bool:
         """Write what is due. Costs two comparisons when nothing is.
 
         Args:
             accumulator: Of this attempt, each time the same.
             now: Seconds, on the clock of the event loop.
+
+        Returns:
+            Something came for the first time that may become a draft: enter `on_time` now.
         """
         if not self._is_wanted:
             if accumulator.text_bytes >= MIN_BYTES or accumulator.calls_any(self._draft_arguments):
                 self._is_wanted = True
                 self._due_at = now + SAVE_SECONDS
-                self._keep_time()
+                return True
         elif now >= self._due_at or accumulator.unsaved_size >= SAVE_CHARACTERS:
             self._due_at = now + SAVE_SECONDS
             self._save(accumulator)
+        return False
 
     @asynccontextmanager
     async def on_time(self, accumulator: Accumulator) -> AsyncIterator[None]:
-        """While the body reads, what arrives is written on time, also when silence follows it.
+        """While the body is read, what arrives is written on time, also when silence follows it.
 
         At the end the rest is written, if anything was written before: the call may still have to
         wait for its turn.
         """
         error_inside: BaseException | None = None
         async with anyio.create_task_group() as tasks:
-            self._keep_time = lambda: tasks.start_soon(self._save_on_time, accumulator)
+            tasks.start_soon(self._save_on_time, accumulator)
             try:
                 yield
             except (Exception, KeyboardInterrupt, SystemExit) as error:

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from inspect import isawaitable
 from pathlib import Path
 from typing import TypeAlias
@@ -239,8 +240,14 @@ def check_key(adapter: ProviderAdapter) -> None:
 
 def cache_folder() -> Path:
     """Where what can be fetched again is kept: `$XDG_CACHE_HOME/agentcore`, or in `~/.cache`."""
+    return _cache_folder(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"))
+
+
+@lru_cache
+def _cache_folder(xdg_cache_home: str | None, home_folder: str | None) -> Path:
+    """Every run asks; what decides is in the arguments."""
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        home = Path(xdg_cache_home or "~/.cache").expanduser()
     except RuntimeError:  # a user without a home directory
         home = Path(tempfile.gettempdir())
     return home / "agentcore"

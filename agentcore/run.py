@@ -103,6 +103,8 @@ class Run:
     """Where texts that are cut are parked."""
     catalogs: CatalogStore
     """Where the answers of endpoints' catalogs are kept."""
+    first: Settings | None = None
+    """Those that were just asked for, for the first turn."""
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
     ledger: list[AttemptRecord] = field(default_factory=list)
     gates: Gates = field(default_factory=gates)
@@ -140,7 +142,7 @@ class Run:
         Raises:
             RunError: The run cannot go on.
         """
-        settings = self._checked_settings(conversation)
+        settings = self.first or self._checked_settings(conversation)
         if len(settings.endpoints) > 1:
             for endpoint in settings.endpoints:
                 check_key(endpoint.adapter)
@@ -152,12 +154,13 @@ class Run:
             results=ResultStore(settings.workspace),
             emit=self.emit,
         )
-        await self._find_drafts()
+        has_told = await self._find_drafts()
         started = anyio.current_time()
         number = idle = 0
         while True:
             number += 1
-            settings = self._checked_settings(conversation)
+            if number > 1 or has_told:
+                settings = self._checked_settings(conversation)
             self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
             self.dispatcher.allow_unconfined = settings.allow_unconfined
             self.dispatcher.approve = settings.approve
@@ -259,13 +262,14 @@ class Run:
 
     # --- what was cut -----------------------------------------------------------------------
 
-    async def _find_drafts(self) -> None:
-        """Tell what earlier runs in this workspace left unfinished."""
+    async def _find_drafts(self) -> bool:
+        """Tell what earlier runs in this workspace left unfinished; whether there was any."""
         if self.store.is_empty():
-            return
+            return False
         found = await anyio.to_thread.run_sync(self.store.rescue_all)
         if found and self.emit is not None:
             await self.emit(DraftsFound(turn=0, attempt=0, drafts=found))
+        return bool(found)
 
     async def _keep_text(self, kept: Kept) -> tuple[Message, Message]:
         """A long text answer goes on after a user message that says where it ended."""

@@ -478,9 +478,9 @@ def test_silence_after_a_burst_does_not_keep_it_from_the_disk(
 
     async def main() -> None:
         with living(store) as live:
+            await anyio.sleep(80 * SAVE_SECONDS + 0.01)  # the model thinks
+            feed(live, begun("a\n"), at=anyio.current_time())
             async with live.draft.on_time(live.accumulator):
-                await anyio.sleep(80 * SAVE_SECONDS + 0.01)  # the model thinks
-                feed(live, begun("a\n"), at=anyio.current_time())
                 await anyio.sleep(0.3)
                 feed(live, more("b\n"), at=anyio.current_time())
                 await anyio.sleep(SAVE_SECONDS - 0.32)
