@@ -49,11 +49,12 @@ from benchmarks.peers.figures import Cell, Figures
 figures = Figures(date="2026-01-01", rounds=1, quick=False, versions={})
 for case, client, *rounds in [
     ("tool", "floor-httpx2", 10.0), ("tool", "agentcore", 12.0, 12.6, 99.0),
-    ("tool", "openai-sdk", 100.0), ("tool", "agno", 130.0), ("tool", "strands", 90.0),
+    ("tool", "openai-sdk", 100.0), ("tool", "agno", 130.0),
     ("tool", "agentcore-on-event", 13.0), ("tool-tenth", "agentcore", 12.0),
     ("text", "agentcore", 10.0), ("text", "agentcore-on-event", 15.0),
 ]:
     figures.cell(case, client).rounds = [[figure] for figure in rounds]
+figures.cell("tool", "strands").more_than = 90.0
 print(report.targets(figures))
 """
     ran = run("-c", program)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.peers import report
-from benchmarks.peers.cases import CASES, Case
+from benchmarks.peers.cases import CASES, LIMIT, Case
 from benchmarks.peers.figures import SAVED, Figures
-from benchmarks.peers.processes import LIMIT, Failed, Machine, TooLong, endpoint
+from benchmarks.peers.processes import Failed, Machine, TooLong, endpoint
 from benchmarks.peers.roster import CLIENTS, IMPORTS, Client
 
 FRAMEWORK_SECONDS = 10.0

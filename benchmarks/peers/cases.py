@@ -23,6 +23,8 @@ from benchmarks.peers import streams
 Measurement: TypeAlias = Callable[[Any, int], Awaitable[float]]
 """Of a client and a size: seconds of CPU. It raises where the result is not what was sent."""
 
+LIMIT = 60.0
+"""Seconds of CPU for one measurement. What takes longer is told as "more than"."""
 HISTORY = 1_000
 """Messages of the conversation in `history`."""
 

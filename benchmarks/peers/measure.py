@@ -9,6 +9,7 @@ import cProfile
 import gc
 import importlib
 import json
+import math
 import resource
 import time
 import tracemalloc
@@ -16,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from benchmarks.peers import streams
-from benchmarks.peers.cases import CASES, Case, NotMeasured, check
+from benchmarks.peers.cases import CASES, LIMIT, Case, NotMeasured, check
 
 SLEEPS = 0.8
 """Of a paced stream at least this share of the events must have come while the client slept."""
@@ -43,6 +44,7 @@ async def cpu(client: Any, case: Case, size: int, watch: AbstractContextManager[
     """Microseconds of CPU for one of what the case counts."""
     await case.run(client, min(case.warm, size))
     gc.collect()
+    give_up_after(LIMIT)
     slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
     with watch:
         seconds = await case.run(client, size)
@@ -50,6 +52,12 @@ async def cpu(client: Any, case: Case, size: int, watch: AbstractContextManager[
     if case.paced and slept < SLEEPS * size:
         raise NotMeasured(f"the pace was lost: {slept:,} sleeps in {size:,} events")
     return seconds / size * 1e6
+
+
+def give_up_after(seconds: float) -> None:
+    """The kernel ends this process, by SIGXCPU, once it has used so much more CPU."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
 
 
 async def memory(client: Any, size: int) -> dict[str, Any]:
