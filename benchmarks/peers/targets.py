@@ -53,7 +53,8 @@ def figure(figures: Figures, case: str, client: str) -> float | None:
     """A client's; of the fastest framework a lower bound, where there is no more."""
     if client != FRAMEWORK:
         return figures.figure(case, client)
-    cells = [figures.cell(case, row.name) for row in CLIENTS if row.is_framework]
+    frameworks = {row.name for row in CLIENTS if row.is_framework}
+    cells = [cell for name, cell in figures.cells.get(case, {}).items() if name in frameworks]
     return min(filter(None, (cell.figure() or cell.more_than for cell in cells)), default=None)
 
 
