@@ -1,12 +1,12 @@
 """How many requests may be under way at one place. Pure: time and chance are arguments.
 
-Nothing is limited until the endpoint refuses for want of room: a rate limit, or overload. A refusal
-lowers the limit to a share of what was under way, or to as much as was not refused; refusals of
-requests that had begun before say the same thing once more, and lower it no further than that. Then
-it grows with the time: soon to near where it was refused, slowly past there, and fast again when
-nothing happens, as TCP's CUBIC does (RFC 9438, section 4.2), for the same reason: a clock that
-ticks once an answer is useless where answers take minutes. It is gone in two minutes at the latest,
-so that nobody waits for ever, whatever the requests under way wait for.
+Nothing is limited until the endpoint refuses for want of room: a rate limit, or overload. When more
+than a twentieth is refused, the limit is lowered to a share of what was under way, or to as much as
+was not refused; refusals of requests that had begun before say the same thing once more, and lower
+it no further than that. Then it grows with the time: soon to near where it was refused, slowly past
+there, and fast again when nothing happens, as TCP's CUBIC does (RFC 9438, section 4.2), for one
+reason: a clock that ticks once an answer is useless where answers take minutes. It is gone in two
+minutes at the latest, so that nobody waits for ever, whatever the requests under way wait for.
 
 What is counted is requests under way, from their start to their end. Overload is about just that.
 A rate limit is about starts; but where a request takes d seconds, n of them under way are n ÷ d
@@ -25,6 +25,9 @@ __all__ = ["REFUSALS", "Limiter"]
 REFUSALS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED})
 """Kinds of failure that say there is no room."""
 
+TOLERANCE = 0.05
+"""Share of the requests that may be refused without a lower limit: some endpoints refuse one now
+and then whatever the load, and each run answers that by itself. BBR tolerates 2 % of loss."""
 SHARE = 0.75
 """Of the requests under way, the limit after a refusal. CUBIC keeps 0.7, TCP Reno a half."""
 GROWTH = 1 / 160
@@ -57,6 +60,12 @@ class Limiter:
     """Those up to this number had begun when the limit was lowered."""
     _marked: int = 0
     """How many of those were under way and have not been refused."""
+    _judged: int = 0
+    """Refusals up to this number are counted together."""
+    _judged_size: int = 0
+    """Of so many requests: those under way at the first of these refusals, and as many after it."""
+    _judged_refused: int = 0
+    """How many they are."""
     _in_a_row: int = 0
     """How often it was lowered because the very next request was refused too, the first included"""
     _spread_until: float = -math.inf
@@ -123,10 +132,11 @@ class Limiter:
         """
         wait = asked or 0.0
         if number > self._mark:
-            self._lower(number, now)
-            # The first refusal is answered by the limit; if the next request is refused, by a wait.
-            if asked is None and self._in_a_row > 1:
-                wait = backoff.delay(self._in_a_row - 1, roll)
+            if self._are_many(number):
+                self._lower(number, now)
+                # It is answered by the limit; if even the next request is refused, by a wait.
+                if asked is None and self._in_a_row > 1:
+                    wait = backoff.delay(self._in_a_row - 1, roll)
         elif self._marked > 1:
             self._marked -= 1
             if self._marked < self._least:
@@ -136,9 +146,19 @@ class Limiter:
             self.held_until = self._grows_from = now + wait
             self._spread_until = self.held_until + SPREAD_SECONDS
 
+    def _are_many(self, number: int) -> bool:
+        if number > self._judged:
+            under_way = self.under_way + 1
+            self._judged, self._judged_size = self._begun + under_way, 2 * under_way
+            self._judged_refused = 0
+        self._judged_refused += 1
+        return self._judged_refused > TOLERANCE * self._judged_size
+
     def _lower(self, number: int, now: float) -> None:
         self._in_a_row = self._in_a_row + 1 if number == self._mark + 1 else 1
-        limit, refused = self.limit(now), self.under_way + 1
+        limit = self.limit(now)
+        refused = min(self.under_way + self._judged_refused, self._judged_size // 2)
+        self._judged = self._begun
         self._mark = self._begun
         self._marked = self.under_way
         self._peak = float(refused)

@@ -61,7 +61,7 @@ def test_who_came_first_begins_first(backend: Backend) -> None:
     order: list[int] = []
 
     async def main() -> None:
-        gate, under_way = await limited(12, refused=2)
+        gate, under_way = await limited(13, refused=3)
 
         async def one(number: int) -> None:
             admission = await wait(gate)
@@ -413,10 +413,10 @@ def test_a_thousand_that_find_no_room_do_not_come_back_in_step(backend: Backend)
     attempts_alone = crowd(alone, 1_000, shared=False, backend=backend)
     attempts = crowd(together, 1_000, shared=True, backend=backend)
     assert alone.refusals > 8_000
-    assert together.refusals < 1_050  # 950 of them before anything was known
-    # With three attempts, the default, 95 of 100 would have failed; so nobody does.
+    assert together.refusals < 1_100  # 950 of them before anything was known
+    # With three attempts, the default, 95 of 100 would have failed; now one of 100 does.
     assert sum(number > 3 for number in attempts_alone) > 900
-    assert max(attempts) <= 3
+    assert sum(number > 3 for number in attempts) <= 12
     # The room is used: 200 s would be perfect.
     assert max(together.ended) < min(230, max(alone.ended))
 
@@ -424,8 +424,8 @@ def test_a_thousand_that_find_no_room_do_not_come_back_in_step(backend: Backend)
 def test_throughput_comes_back() -> None:
     endpoint = Crowd(at_once=10_000, away=(30.0, 90.0))
     attempts = crowd_for_minutes(endpoint)
-    assert endpoint.refusals < 60
-    assert max(attempts) <= 3
+    assert endpoint.refusals < 120
+    assert sum(number > 3 for number in attempts) <= 24  # of 2,400
 
     def answers(begin: float, end: float) -> int:
         return sum(begin <= at < end for at in endpoint.ended)
