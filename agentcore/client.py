@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from agentcore.clocks import Clocks
-from agentcore.connections import CLOSE_SECONDS, Connections
+from agentcore.connections import CLOSE_SECONDS, Connections, sent
 from agentcore.providers.base import ProviderAdapter, Wire
 
 if TYPE_CHECKING:
     import httpx2
+
+    from agentcore.connections import Http
 
 __all__ = ["Client", "RequestFailed", "Response", "StatusError"]
 
@@ -129,13 +131,18 @@ class Client:
         async with self._connections.http() as http:
             response = await _opened(http, wire, adapter, key, clocks)
             blocks = _blocks(response)
+            is_read = False
             try:
                 yield Response(headers=response.headers, blocks=blocks)
                 with anyio.move_on_after(_DRAIN_SECONDS), suppress(RequestFailed):
                     async for _ in blocks:
                         pass
+                    is_read = True
             finally:
-                await _close(response, blocks)
+                if is_read:
+                    await response.aclose()  # there is nothing left to wait for
+                else:
+                    await _close(response, blocks)
 
     async def get(self, url: str, *, headers: Mapping[str, str], max_bytes: int) -> bytes:
         """The body of a plain GET that is answered with a status of 200 to 299.
@@ -154,7 +161,7 @@ class Client:
         async with self._connections.http() as http:
             try:
                 request = httpx2.Request("GET", _url(url), headers={**_stack_headers(), **headers})
-                response = await http.send(request, stream=True)
+                response = await sent(request, http)
             except Exception as error:
                 raise RequestFailed from error
             blocks = _blocks(response)
@@ -172,7 +179,7 @@ class Client:
 
 
 async def _opened(
-    http: "httpx2.AsyncClient", wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
+    http: "Http", wire: Wire, adapter: ProviderAdapter, key: str, clocks: Clocks
 ) -> "httpx2.Response":
     """The response to a request, once its head has come and says that it is a success."""
     import httpx2
@@ -187,7 +194,7 @@ async def _opened(
                 "timeout": {"connect": clocks.connect, "read": None, "write": None, "pool": None}
             },
         )
-        response = await http.send(request, stream=True)
+        response = await sent(request, http)
     except httpx2.TransportError as error:
         raise RequestFailed from (error if str(error) else _in_words(error))
     except Exception as error:

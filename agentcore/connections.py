@@ -1,9 +1,9 @@
 """Connections to endpoints, kept between requests and shared by the runs that want to.
 
-Each request has an HTTP client for itself while it is under way; one that is done with is kept,
-with its open connection, for the next. A single client for all searches its whole pool at every
-request: at 400 streams one costs 5.7 ms of CPU so, and 0.75 ms here. And a client under way is
-nobody else's: renewing, after a failure, closes those that lie ready, never another run's stream.
+Each request has an HTTP transport for itself while it is under way; one that is done with is kept,
+with its open connection, for the next. A single pool for all is searched whole at every request: at
+400 streams one costs 5.7 ms of CPU so, and 0.75 ms here. And a transport under way is nobody
+else's: renewing, after a failure, closes those that lie ready, never another run's stream.
 """
 
 import ssl
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.request import getproxies
 
 import anyio
@@ -20,7 +20,9 @@ import anyio
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Connections", "closed", "fast_is_installed"]
+    Http: TypeAlias = httpx2.AsyncBaseTransport | httpx2.AsyncClient
+
+__all__ = ["Connections", "closed", "fast_is_installed", "sent"]
 
 KEEP_ALIVE_SECONDS = 5.0
 """How long a connection without a request is kept: httpx2's own figure, and the least that common
@@ -33,13 +35,13 @@ _OLDEST_AIOHTTP = (3, 14, 4)
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    http: "httpx2.AsyncClient"
+    http: "Http"
     since: float
 
 
 @dataclass(eq=False, kw_only=True)
 class Connections:
-    """HTTP clients that lie ready, on one event loop."""
+    """HTTP transports that lie ready, on one event loop."""
 
     transport: "httpx2.AsyncBaseTransport | None" = None
     """Takes the place of the network, for tests in process. All requests share it."""
@@ -60,8 +62,8 @@ class Connections:
             import agentcore.aiohttp_transport  # noqa: F401
 
     @asynccontextmanager
-    async def http(self) -> AsyncIterator["httpx2.AsyncClient"]:
-        """A client for one request, which has to be over when the context is left."""
+    async def http(self) -> AsyncIterator["Http"]:
+        """A transport for one request, which has to be over when the context is left."""
         await self._close_idle(anyio.current_time() - KEEP_ALIVE_SECONDS)
         http = self._idle.pop().http if self._idle else self._new()
         generation = self.generation
@@ -69,7 +71,7 @@ class Connections:
             yield http
         finally:
             if self.transport is not None:
-                pass  # closing a client would close the transport, which is everybody's
+                pass  # it is everybody's
             elif self._is_closed or generation != self.generation:
                 await closed(http)
             else:
@@ -103,29 +105,44 @@ class Connections:
         while self._idle and self._idle[0].since <= until:
             await closed(self._idle.popleft().http)
 
-    def _new(self) -> "httpx2.AsyncClient":
+    def _new(self) -> "Http":
+        if self.transport is not None:
+            return self.transport
         import httpx2
 
-        # Redirects are not followed: they would carry the conversation, and headers with
-        # credentials, to a host that nobody named; and a 302 turns a POST into a GET.
-        if self.transport is not None:
-            return httpx2.AsyncClient(transport=self.transport)
-        # Proxies of every kind, and the exceptions from them, are left to the stock stack.
-        if self._is_fast() and not getproxies():
+        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
+        if getproxies():
+            # Proxies of every kind, and the exceptions from them, are the client's business.
+            return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
+        if self._is_fast():
             from agentcore.aiohttp_transport import AiohttpTransport
 
-            fast = AiohttpTransport(verify=_tls_context(), keep_alive_seconds=KEEP_ALIVE_SECONDS)
-            return httpx2.AsyncClient(transport=fast)
-        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
-        return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
+            return AiohttpTransport(verify=_tls_context(), keep_alive_seconds=KEEP_ALIVE_SECONDS)
+        return httpx2.AsyncHTTPTransport(verify=_tls_context(), limits=limits)
 
     def _is_fast(self) -> bool:
         return self.fast and self.transport is None and _on_asyncio() and fast_is_installed()
 
 
-async def closed(connections: "httpx2.AsyncClient | httpx2.AsyncBaseTransport") -> None:
+async def sent(request: "httpx2.Request", http: "Http") -> "httpx2.Response":
+    """The response, whatever its status, once its head has come; its body is still to be read.
+
+    Past a client, which does much that is not wanted here: it follows redirects, which would carry
+    the conversation, and headers with credentials, to a host that nobody named; it keeps cookies,
+    and reads credentials from files. And it costs a tenth of a short request.
+    """
+    import httpx2
+
+    if isinstance(http, httpx2.AsyncClient):
+        return await http.send(request, stream=True, auth=None)
+    response = await http.handle_async_request(request)
+    response.request = request
+    return response
+
+
+async def closed(connections: "Http") -> None:
     """Close them, whatever is being cancelled, and do not wait for it for long."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS):
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True):
         await connections.aclose()
 
 

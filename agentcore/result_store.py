@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,10 @@ class ResultStore:
     def __init__(self, workspace: Path) -> None:
         """Create nothing yet."""
         self._workspace = workspace
-        self._folder = workspace / ".agentcore" / "results"
+
+    @cached_property
+    def _folder(self) -> Path:
+        return self._workspace / ".agentcore" / "results"
 
     def store(self, text: str) -> str:
         """Store a result; its path, relative to the workspace, with forward slashes.

@@ -359,7 +359,7 @@ class Run:
             adjustments=replace(
                 learned, output_limit=None, tool_streaming=not self._asks_for_buffering
             ),
-            messages=(),
+            messages=tuple(self._as_told(conversation, endpoint)),
             tools=tuple(tool.spec for tool in settings.tools),
             max_output_tokens=settings.max_output_tokens,
             learned_output_tokens=min(caps, default=None),
@@ -367,8 +367,8 @@ class Run:
             cache=self._cache_for(endpoint),
         )
         window = endpoint.adapter.context_window(request)
-        told = self._as_told(conversation, endpoint)
-        return replace(request, messages=await self._messages(told, settings, window))
+        messages = await self._messages(request.messages, settings, window)
+        return request if messages is request.messages else replace(request, messages=messages)
 
     async def _look_up(self, endpoint: Endpoint, family: ModelFamily) -> CatalogFigures | None:
         if endpoint.place not in self._figures:
@@ -400,10 +400,9 @@ class Run:
         return self._cached[1]
 
     async def _messages(
-        self, conversation: Sequence[Message], settings: Settings, window_tokens: int | None
+        self, messages: tuple[Message, ...], settings: Settings, window_tokens: int | None
     ) -> tuple[Message, ...]:
         """The messages of the next request, as the history hook decides."""
-        messages = tuple(conversation)
         if not isinstance(settings.history, KeepUnder):
             return tuple(settings.history(messages))
         specs = [tool.spec for tool in settings.tools]
