@@ -2,8 +2,8 @@
 
     python benchmarks/many_runs.py --runs 10 100 1000
 
-A gateway in a process of its own plays models that each write a file of 60 lines. Of twenty runs
-four lose their connection in the middle of the call, with a draft to go on from, and one is told at
+A gateway in a process of its own plays models that each write a file of 60 lines. Of fifty runs
+ten lose their connection in the middle of the call, with a draft to go on from, and one is told at
 first that there is no room. Every run has an agent, a workspace and connections of its own; every
 file's digest is checked. CPU and memory are the client's alone.
 """
@@ -56,7 +56,7 @@ def respond(request: RecordedRequest) -> Reply:
     seen = _seen[run] = _seen.get(run, 0) + 1
     if seen > 1:
         return reply
-    if run % 20 == 1:
+    if run % 50 == 1:
         return status(429, {"error": {"message": "Too many requests", "code": "rate_limit"}})
     if run % 5 == 2:
         reply = cut(reply, at=after_line(40), by=RESET)
