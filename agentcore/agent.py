@@ -216,6 +216,7 @@ class Agent:
         # imports one, does not wait for it.
         from agentcore.catalog_store import CatalogStore
         from agentcore.draft_store import DraftStore
+        from agentcore.event_loop import event_loop_clock
         from agentcore.run import Run
         from agentcore.turn import Chance
 
@@ -226,7 +227,9 @@ class Agent:
                 settings=self._settings,
                 first=settings,
                 client=client,
-                chance=Chance(sleep=self._sleep, roll=self._roll, new_id=_new_id),
+                chance=Chance(
+                    sleep=self._sleep, roll=self._roll, clock=event_loop_clock(), new_id=_new_id
+                ),
                 learned=self._learned,
                 store=DraftStore(settings.workspace),
                 catalogs=CatalogStore(cache_folder() / "catalog"),

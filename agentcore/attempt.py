@@ -21,7 +21,7 @@ from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
 from agentcore.draft_store import LiveDraft
-from agentcore.event_loop import awaited, event_loop_clock
+from agentcore.event_loop import awaited
 from agentcore.events import (
     Done,
     InStreamError,
@@ -65,6 +65,8 @@ class Attempt:
     emit: Emit | None
     live: LiveDraft | None = None
     """Brings what arrives to the disk; the turn closes it. None: nothing is written."""
+    clock: Callable[[], float] = anyio.current_time
+    """Seconds, on the clock of the event loop; looked at for every block."""
     on_block: Callable[[bytes], None] | None = None
     """Called with each block of the body as it came, once the accumulator has what is in it."""
     opened_at: float | None = None
@@ -85,7 +87,7 @@ class Attempt:
                 async with client.send(
                     self.wire, adapter=self.adapter, key=self.key, clocks=clocks
                 ) as response:
-                    self.opened_at = anyio.current_time()
+                    self.opened_at = self.clock()
                     self.silence.opened(self.opened_at)
                     self.accumulator.generation_id = self.adapter.generation_id(response.headers)
                     async with AsyncExitStack() as beside:
@@ -159,7 +161,7 @@ class Attempt:
             scope: Cancelled when a clock runs out.
             beside: Takes in what has to run beside the reading, once it has to.
         """
-        accumulator, silence, clock = self.accumulator, self.silence, event_loop_clock()
+        accumulator, silence, clock = self.accumulator, self.silence, self.clock
         decoder = SSEDecoder()
 
         def stop_clock() -> None:

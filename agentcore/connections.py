@@ -8,14 +8,16 @@ else's: renewing, after a failure, closes those that lie ready, never another ru
 
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.request import getproxies
 
 import anyio
+
+from agentcore.event_loop import event_loop_clock
 
 if TYPE_CHECKING:
     import httpx2
@@ -53,6 +55,10 @@ class Connections:
     """The one that lies ready for longest is first; the last is taken first."""
     _is_closed: bool = False
 
+    @cached_property
+    def _clock(self) -> Callable[[], float]:
+        return event_loop_clock()
+
     def load(self) -> None:
         """Load the HTTP stack, 0.1 s: no clock that watches a request may pay for that."""
         import httpcore2  # noqa: F401
@@ -64,7 +70,7 @@ class Connections:
     @asynccontextmanager
     async def http(self) -> AsyncIterator["Http"]:
         """A transport for one request, which has to be over when the context is left."""
-        await self._close_idle(anyio.current_time() - KEEP_ALIVE_SECONDS)
+        await self._close_idle(self._clock() - KEEP_ALIVE_SECONDS)
         http = self._idle.pop().http if self._idle else self._new()
         generation = self.generation
         try:
@@ -75,7 +81,7 @@ class Connections:
             elif self._is_closed or generation != self.generation:
                 await closed(http)
             else:
-                self._idle.append(_Idle(http, anyio.current_time()))
+                self._idle.append(_Idle(http, self._clock()))
 
     async def renew(self, generation: int) -> None:
         """Have the next requests open fresh connections.
@@ -98,7 +104,7 @@ class Connections:
         if self.transport is not None:
             # It stays in use, and says itself what closing its connections means.
             await closed(self.transport)
-        await self._close_idle(anyio.current_time())
+        await self._close_idle(self._clock())
 
     async def _close_idle(self, until: float) -> None:
         """Close those that lie ready since then or earlier."""

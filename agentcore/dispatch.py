@@ -116,6 +116,8 @@ class Dispatcher:
     store: DraftStore
     results: ResultStore
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
+    clock: Callable[[], float] = anyio.current_time
+    """Seconds, on the clock of the event loop."""
     allow_unconfined: frozenset[str] = frozenset()
     """Names of tools that may run although nothing confines them."""
     approve: Approve | None = None
@@ -295,7 +297,7 @@ class Dispatcher:
             await self.emit(
                 ToolStarted(turn=record.turn, attempt=record.attempt, call_id=id_, name=name)
             )
-        started = anyio.current_time()
+        started = self.clock()
         result = self._counted(call, call.refusal or await self._call(call))
         result = replace(result, content=await self._cap(mend_surrogates(result.content)))
         self._results[id_] = result
@@ -307,7 +309,7 @@ class Dispatcher:
                     call_id=id_,
                     name=name,
                     is_error=result.is_error,
-                    seconds=anyio.current_time() - started,
+                    seconds=self.clock() - started,
                     content=result.content,
                 )
             )

@@ -153,9 +153,10 @@ class Run:
             store=self.store,
             results=ResultStore(settings.workspace),
             emit=self.emit,
+            clock=self.chance.clock,
         )
         has_told = await self._find_drafts()
-        started = anyio.current_time()
+        started = self.chance.clock()
         number = idle = 0
         while True:
             number += 1
@@ -175,7 +176,7 @@ class Run:
             if not step.stop and not step.goes_on and self._is_over(conversation):
                 return self._result(conversation)
             idle = 0 if step.changed else idle + 1
-            seconds = anyio.current_time() - started
+            seconds = self.chance.clock() - started
             reason = step.stop or _limit_reached(settings.limits, idle, seconds)
             if reason:
                 raise self._stopped(reason, conversation)

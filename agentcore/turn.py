@@ -45,6 +45,8 @@ class Chance:
     sleep: Callable[[float], Awaitable[None]]
     roll: Callable[[], float]
     """A random number, `0 <= roll < 1`."""
+    clock: Callable[[], float] = anyio.current_time
+    """Seconds, on the clock of the event loop."""
     new_id: Callable[[], str]
     """An id for a tool call that came without one: nine letters or digits, as Mistral demands."""
 
@@ -94,7 +96,7 @@ class Turn:
 
     async def run(self) -> TurnOutcome:
         """Attempts until the answer is whole, something is kept, or nothing more can be done."""
-        started = anyio.current_time()
+        started = self.chance.clock()
         failures: list[Failure] = []
         budget = Budget()
         waited = 0.0
@@ -102,7 +104,7 @@ class Turn:
         while True:
             self.attempt += 1
             key = await self.key()
-            attempt_started = anyio.current_time()
+            attempt_started = self.chance.clock()
             admission = await self._admit(
                 key,
                 max(attempt_started, rested_until),
@@ -113,7 +115,7 @@ class Turn:
                 return GivenUp(reason=reason, failure=failures[-1])
             if admission.waited_seconds:
                 waited += admission.waited_seconds
-                attempt_started = anyio.current_time()
+                attempt_started = self.chance.clock()
             attempt = await self._send(key, admission)
             partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
             verdict = attempt.judge(
@@ -121,7 +123,7 @@ class Turn:
                 self._callable_with_nothing(partial),
                 may_be_empty=self.request.messages[-1].role == "tool",
             )
-            now = anyio.current_time()
+            now = self.chance.clock()
             record = self._record(attempt, partial, waited=waited, seconds=now - attempt_started)
             if isinstance(verdict, Complete):
                 self.ledger.append(record)
@@ -195,7 +197,7 @@ class Turn:
         seconds = asked.seconds if asked is not None else None
         is_too_long = seconds is not None and seconds > self.policy.max_retry_after
         admission.refused(
-            anyio.current_time(),
+            self.chance.clock(),
             asked=0.0 if is_too_long else seconds,
             backoff=self.policy.backoff,
             roll=roll,
@@ -239,7 +241,7 @@ class Turn:
             key=key,
             silence=Silence(
                 self.clocks if wire.streamed else self.clocks.for_plain_answer(),
-                now=anyio.current_time(),
+                now=self.chance.clock(),
                 buffered=wire.buffered_arguments,
                 output_limit=limit.tokens,
             ),
@@ -248,6 +250,7 @@ class Turn:
             ),
             emit=self.emit,
             live=self._live,
+            clock=self.chance.clock,
         )
 
     def settle(self) -> None:

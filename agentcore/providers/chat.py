@@ -104,16 +104,19 @@ def decode_chunk(event_name: str, chunk: JsonObject) -> list[StreamEvent]:
         event_name: The SSE `event:` field; usually empty.
         chunk: The decoded JSON object of one event, or the body of a plain answer.
     """
+    # This runs for every delta. What few chunks have is looked for by `in`: it calls nothing.
     events: list[StreamEvent] = []
     if info := _info(chunk):
         events.append(info)
     choices = chunk.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
+    choice = choices[0] if choices and isinstance(choices, list) else None
     usage, error = chunk.get("usage"), chunk.get("error")
     if isinstance(choice, dict):
         _choice(choice, events)
-        usage = usage or choice.get("usage")  # where Moonshot puts it
-        error = error or choice.get("error")
+        if "usage" in choice:
+            usage = usage or choice["usage"]  # where Moonshot puts it
+        if "error" in choice:
+            error = error or choice["error"]
     if isinstance(usage, dict):
         events.append(UsageReport(_usage(usage)))
     if error:
@@ -124,25 +127,23 @@ def decode_chunk(event_name: str, chunk: JsonObject) -> list[StreamEvent]:
 
 
 def _info(chunk: JsonObject) -> ResponseInfo | None:
-    id_, model, host = chunk.get("id"), chunk.get("model"), chunk.get("provider")
-    if not (id_ or model or host):
-        return None
-    return _response_info(
-        id_ if isinstance(id_, str) else "",
-        model if isinstance(model, str) else "",
-        host if isinstance(host, str) else "",
-    )
+    given = chunk.get("id"), chunk.get("model"), chunk.get("provider")
+    try:
+        return _response_info(given)
+    except TypeError:  # a list or an object, which cannot be looked up
+        return _response_info(tuple(one if isinstance(one, str) else "" for one in given))
 
 
 @lru_cache(maxsize=1024)
-def _response_info(id_: str, model: str, host: str) -> ResponseInfo:
-    """The same one for all chunks of an answer, which all repeat it."""
-    return ResponseInfo(id=id_, model=model, host=host)
+def _response_info(given: tuple[JsonValue, ...]) -> ResponseInfo | None:
+    """The same one for all chunks of an answer, which all repeat it; None if they say nothing."""
+    texts = [one if isinstance(one, str) else "" for one in given]
+    return ResponseInfo(*texts) if any(texts) else None
 
 
 def _is_error(chunk: JsonObject) -> bool:
     """An object that says it is an error, or that is no part of an answer and carries a text."""
-    if chunk.get("object") == "error" or chunk.get("type") == "error":
+    if chunk.get("object") == "error" or ("type" in chunk and chunk["type"] == "error"):
         return True
     if "choices" in chunk or "usage" in chunk:
         return False
@@ -154,7 +155,7 @@ _SPOKEN = ("content", "tool_calls", "refusal")
 
 def _choice(choice: JsonObject, events: list[StreamEvent]) -> None:
     delta = choice.get("delta")
-    if isinstance(delta, dict) and delta:
+    if delta and isinstance(delta, dict):
         _delta(delta, events)
     else:
         whole = choice.get("message")
@@ -169,19 +170,20 @@ def _choice(choice: JsonObject, events: list[StreamEvent]) -> None:
 def _delta(delta: JsonObject, events: list[StreamEvent]) -> None:
     """A delta or a whole message; every field may be absent, null or of an odd type."""
     for name in ("reasoning_content", "reasoning"):
-        if isinstance(text := delta.get(name), str) and text:
+        if name in delta and isinstance(text := delta[name], str) and text:
             events.append(ReasoningDelta(text))
             break
-    details = delta.get("reasoning_details")
-    if isinstance(details, list):
+    if "reasoning_details" in delta and isinstance(details := delta["reasoning_details"], list):
         events += [ReasoningDetail(detail) for detail in details if isinstance(detail, dict)]
-    content = delta.get("content") or delta.get("refusal")
-    if isinstance(content, str) and content:
-        events.append(TextDelta(content))
-    elif isinstance(content, list):
-        _parts(content, events)
-    calls = delta.get("tool_calls")
-    if isinstance(calls, list):
+    content = delta.get("content")
+    if not content and "refusal" in delta:
+        content = delta["refusal"]
+    if content:
+        if isinstance(content, str):
+            events.append(TextDelta(content))
+        elif isinstance(content, list):
+            _parts(content, events)
+    if "tool_calls" in delta and isinstance(calls := delta["tool_calls"], list):
         events += [_call_delta(call) for call in calls if isinstance(call, dict)]
 
 
@@ -204,20 +206,20 @@ def _call_delta(call: JsonObject) -> ToolCallDelta:
     function = call.get("function")
     if not isinstance(function, dict):
         function = {}
-    index, id_, name = call.get("index"), call.get("id"), function.get("name")
-    arguments = function.get("arguments")
-    if isinstance(arguments, (dict, list)):
+    index, id_, extra = call.get("index"), call.get("id"), call.get("extra_content")
+    name, arguments = function.get("name"), function.get("arguments")
+    if not isinstance(arguments, str):
         # Ollama and some relays send the object itself. An empty one may only be an opening.
-        arguments = encode_json(arguments).decode() if arguments else ""
+        is_object = arguments and isinstance(arguments, (dict, list))
+        arguments = encode_json(arguments).decode() if is_object else ""
     if isinstance(index, str) and index.isdecimal() and len(index) < 4:
         index = int(index)
-    extra = call.get("extra_content")
     # By position: keywords cost a third more.
     return ToolCallDelta(
         index if isinstance(index, int) else None,
         id_ if isinstance(id_, str) else "",
         name if isinstance(name, str) else "",
-        arguments if isinstance(arguments, str) else "",
+        arguments,
         {"extra_content": extra} if extra else {},
     )
 
