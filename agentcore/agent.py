@@ -23,7 +23,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 from agentcore.clocks import Clocks
-from agentcore.endpoint import Endpoint, ModelChoice, cache_folder, resolve_models
+from agentcore.endpoint import Endpoint, ModelChoice, resolve_models
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
 from agentcore.history import KeepUnder
@@ -214,7 +214,6 @@ class Agent:
         """
         # The loop is loaded by the first run, before any clock watches: who only makes an agent, or
         # imports one, does not wait for it.
-        from agentcore.catalog_store import CatalogStore
         from agentcore.draft_store import DraftStore
         from agentcore.event_loop import event_loop_clock
         from agentcore.run import Run
@@ -232,7 +231,6 @@ class Agent:
                 ),
                 learned=self._learned,
                 store=DraftStore(settings.workspace),
-                catalogs=CatalogStore(cache_folder() / "catalog"),
                 emit=emit,
             )
             return await run.to_the_end(self._opening(prompt, messages))

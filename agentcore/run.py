@@ -15,7 +15,7 @@ from agentcore.cut_calls import reason_of
 from agentcore.dispatch import Dispatched, Dispatcher
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, joined_text, keep, last_words
-from agentcore.endpoint import Endpoint, check_key, key_of
+from agentcore.endpoint import Endpoint, cache_folder, check_key, key_of
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.events import (
     DraftsFound,
@@ -101,8 +101,6 @@ class Run:
     learned: Learned
     store: DraftStore
     """Where texts that are cut are parked."""
-    catalogs: CatalogStore
-    """Where the answers of endpoints' catalogs are kept."""
     first: Settings | None = None
     """Those that were just asked for, for the first turn."""
     emit: Callable[[RunEvent], Awaitable[None]] | None = None
@@ -372,9 +370,13 @@ class Run:
         return request if messages is request.messages else replace(request, messages=messages)
 
     async def _look_up(self, endpoint: Endpoint, family: ModelFamily) -> CatalogFigures | None:
+        if not endpoint.adapter.catalog_path(endpoint.model):
+            return None
         if endpoint.place not in self._figures:
+            # Its answers are kept for all runs of the user.
+            store = CatalogStore(cache_folder() / "catalog")
             self._figures[endpoint.place] = await look_up(
-                endpoint, family, client=self.client, store=self.catalogs
+                endpoint, family, client=self.client, store=store
             )
         return self._figures[endpoint.place]
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from typing import ClassVar, Final, TypeAlias, final, get_args
 
 from pydantic import JsonValue
@@ -68,6 +69,8 @@ CACHE_FIELD = "cache_control"
 NO_CATALOG: Final = CatalogFigures(age_seconds=0.0)
 
 _HEADER_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+
+_CAPS: Final[tuple[CapParameter, ...]] = get_args(CapParameter)
 
 PROMPT_MARGIN = 1.12
 """OpenRouter's count of a prompt was seen up to 12 % above the host's (earendil-works/pi#10497)."""
@@ -377,24 +380,26 @@ class ProviderAdapter:
             body.pop("stream_options", None)
         for name in request.adjustments.omitted - set(self.extra_body):
             body.pop(name, None)
-        parts = {name: _encoded(value, request.cache) for name, value in body.items()}
-        request = replace(request, prompt_bytes=len(_joined(parts)))
+        fields = {name: _encoded(name, value, request.cache) for name, value in body.items()}
+        # A brace at each end, and a comma between two.
+        prompt_bytes = sum(map(len, fields.values())) + len(fields) + 1
+        request = replace(request, prompt_bytes=prompt_bytes)
         cap = request.adjustments.cap_parameter or self.cap_parameter(request)
         # A cap that a subclass or the user wrote into the body by its wire name is the user's.
-        written = next((name for name in get_args(CapParameter) if _is_cap(body.get(name))), None)
+        written = next((name for name in _CAPS if _is_cap(body.get(name))), None)
         if written is not None:
             cap, request = written, replace(request, max_output_tokens=read_count(body, written))
         else:
             ours.add(cap)
         limit = self.output_limit(request)
         if limit.tokens is not None:
-            parts[cap] = encode_json(limit.tokens)
+            fields[cap] = _encoded(cap, limit.tokens, request.cache)
         headers = merge_headers(self.headers(request), self.extra_headers, switch.headers)
         _check_headers(self, headers)
         return Wire(
             path="/chat/completions",
             headers=headers,
-            body=_joined(parts),
+            body=b"{%b}" % b",".join(fields.values()),
             output_limit=limit,
             streamed=request.adjustments.streamed,
             switch_names=switch.names,
@@ -473,20 +478,21 @@ class ProviderAdapter:
         )
 
 
-def _encoded(value: JsonValue, cache: PayloadCache) -> bytes:
+def _encoded(name: str, value: JsonValue, cache: PayloadCache) -> bytes:
     """A field of the body as JSON; messages and tools that were sent before are not encoded again.
 
     It is what `encode_json` gives, byte for byte.
     """
-    if not isinstance(value, list):
-        return encode_json(value)
-    return b"[%b]" % b",".join(cache.json(value, encode_json))
+    if isinstance(value, list):
+        data = b"[%b]" % b",".join(cache.json(value, encode_json))
+    else:
+        data = encode_json(value)
+    return b"%b:%b" % (_encoded_name(name), data)
 
 
-def _joined(parts: Mapping[str, bytes]) -> bytes:
-    return b"{%b}" % b",".join(
-        [b"%b:%b" % (encode_json(name), value) for name, value in parts.items()]
-    )
+@lru_cache
+def _encoded_name(name: str) -> bytes:
+    return encode_json(name)
 
 
 def merge_headers(
