@@ -172,12 +172,11 @@ class Attempt:
         async for block in blocks:
             now = clock()
             self.received_bytes += len(block)
-            silence.bytes_came(now)
+            phase = None
             events = decoder.feed(block)
             for name, data in events:
-                phase = self._feed(name, data)
-                if phase is not None:
-                    silence.content_came(now, phase)
+                phase = self._feed(name, data) or phase
+            silence.bytes_came(now, phase)
             if self.on_block is not None:
                 self.on_block(block)
             if self.live is not None and self.live.offer(accumulator, now):

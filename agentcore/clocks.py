@@ -103,15 +103,18 @@ class Silence:
         self._bytes_limit = self._clocks.transport
         self._enter(Phase.FIRST_EVENT)
 
-    def bytes_came(self, now: float) -> None:
-        """Anything arrived: a comment will do."""
-        self._bytes_at = now
+    def bytes_came(self, now: float, phase: Phase | None = None) -> None:
+        """Something arrived: a comment will do.
 
-    def content_came(self, now: float, phase: Phase) -> None:
-        """Something that bears content arrived."""
-        self._content_at = now
-        if phase is not self.phase:
-            self._enter(phase)
+        Args:
+            now: When.
+            phase: Of the content that came with it; None for none.
+        """
+        self._bytes_at = now
+        if phase is not None:
+            self._content_at = now
+            if phase is not self.phase:
+                self._enter(phase)
 
     def excuse(self, seconds: float) -> None:
         """Time in which nobody was listening to the stream: it counts as silence on no clock."""

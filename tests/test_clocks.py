@@ -78,7 +78,7 @@ def test_a_stream_that_only_pings_is_killed_in_the_end() -> None:
 def test_time_in_which_nobody_listened_is_no_silence() -> None:
     silence = Silence(Clocks(), now=0)
     silence.opened(1)
-    silence.content_came(10, Phase.TEXT)
+    silence.bytes_came(10, Phase.TEXT)
     silence.bytes_came(10)
     silence.excuse(60)
 
@@ -88,7 +88,7 @@ def test_time_in_which_nobody_listened_is_no_silence() -> None:
 def test_a_stream_that_went_silent_has_stalled() -> None:
     silence = Silence(Clocks(), now=0)
     silence.opened(1)
-    silence.content_came(10, Phase.TOOL_ARGUMENTS)
+    silence.bytes_came(10, Phase.TOOL_ARGUMENTS)
     silence.bytes_came(95)
 
     assert silence.deadline == 100
@@ -111,7 +111,7 @@ def test_a_healthy_write_of_any_length_is_never_killed(
         now += seconds
         assert now < silence.deadline
         silence.bytes_came(now)
-        silence.content_came(now, phase)
+        silence.bytes_came(now, phase)
 
 
 @given(st.floats(1, 1e4), st.sampled_from(CONTENT), st.booleans(), st.integers(1, 200_000))
@@ -120,6 +120,6 @@ def test_no_phase_waits_longer_than_its_clocks(
 ) -> None:
     silence = Silence(Clocks(), now=0, buffered=buffered, output_limit=output_limit)
     silence.opened(now)
-    silence.content_came(now, phase)
+    silence.bytes_came(now, phase)
 
     assert now + 90 <= silence.deadline <= now + 120

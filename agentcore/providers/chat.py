@@ -110,14 +110,18 @@ def decode_chunk(event_name: str, chunk: JsonObject) -> list[StreamEvent]:
         events.append(info)
     choices = chunk.get("choices")
     choice = choices[0] if choices and isinstance(choices, list) else None
-    usage, error = chunk.get("usage"), chunk.get("error")
+    usage = error = None
+    if "usage" in chunk:
+        usage = chunk["usage"]
+    if "error" in chunk:
+        error = chunk["error"]
     if isinstance(choice, dict):
         _choice(choice, events)
         if "usage" in choice:
             usage = usage or choice["usage"]  # where Moonshot puts it
         if "error" in choice:
             error = error or choice["error"]
-    if isinstance(usage, dict):
+    if usage and isinstance(usage, dict):
         events.append(UsageReport(_usage(usage)))
     if error:
         events.append(InStreamError({"error": error}))
@@ -163,7 +167,7 @@ def _choice(choice: JsonObject, events: list[StreamEvent]) -> None:
             events.append(MessageRestart())
             _delta(whole, events)
     reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
+    if reason and isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
         events.append(FinishReason(reason))
 
 
@@ -217,8 +221,8 @@ def _call_delta(call: JsonObject) -> ToolCallDelta:
     # By position: keywords cost a third more.
     return ToolCallDelta(
         index if isinstance(index, int) else None,
-        id_ if isinstance(id_, str) else "",
-        name if isinstance(name, str) else "",
+        id_ if id_ and isinstance(id_, str) else "",
+        name if name and isinstance(name, str) else "",
         arguments,
         {"extra_content": extra} if extra else {},
     )
