@@ -7,7 +7,7 @@ import json
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -34,7 +34,7 @@ from agentcore.events import (
 from agentcore.facts import ErrorFacts, Phase
 from agentcore.kinds import KIND_OF_CAUSE, CutCause
 from agentcore.providers.base import ProviderAdapter, Wire
-from agentcore.sse import SSEDecoder
+from agentcore.sse import ServerSentEvent, SSEDecoder
 from agentcore.verdict import Partial, Verdict, judge
 
 __all__ = ["SHORTEST_SECRET", "Attempt", "Emit"]
@@ -172,11 +172,8 @@ class Attempt:
         async for block in blocks:
             now = clock()
             self.received_bytes += len(block)
-            phase = None
             events = decoder.feed(block)
-            for name, data in events:
-                phase = self._feed(name, data) or phase
-            silence.bytes_came(now, phase)
+            silence.bytes_came(now, self._feed(events))
             if self.on_block is not None:
                 self.on_block(block)
             if self.live is not None and self.live.offer(accumulator, now):
@@ -205,25 +202,26 @@ class Attempt:
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
             if data == _DONE or not isinstance(_decode(data), InStreamError):
-                self._feed(name, data)
+                self._feed([(name, data)])
         if unframed:
             self._feed_whole(b"".join(unframed))
         if self.emit is not None and (news := accumulator.news()) is not None:
             await self._tell(news, self.emit)
 
-    def _feed(self, name: str, data: bytes) -> Phase | None:
-        """Take one event in; the phase of the content that it bears, None if it bears none."""
-        if data == _DONE:
-            return self.accumulator.feed(Done())
-        return self._feed_value(name, _decode(data))
-
-    def _feed_value(self, name: str, value: JsonValue | InStreamError | None) -> Phase | None:
-        feed = self.accumulator.feed
+    def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
+        """Take events in; the phase of the last content that they bear, None if they bear none."""
         phase = None
+        for name, data in events:
+            value = Done() if data == _DONE else _decode(data)
+            phase = self._feed_value(name, value) or phase
+        return phase
+
+    def _feed_value(self, name: str, value: JsonValue | InStreamError | Done) -> Phase | None:
+        feed, phase = self.accumulator.feed, None
         if isinstance(value, dict):
             for decoded in self.adapter.decode(name, value):
                 phase = feed(decoded) or phase
-        elif isinstance(value, InStreamError):
+        elif isinstance(value, (InStreamError, Done)):
             feed(value)
         elif isinstance(value, (str, list)) and value:
             feed(InStreamError(value))

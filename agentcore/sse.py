@@ -45,9 +45,12 @@ class SSEDecoder:
                 return []
             block = b"".join(self._partial)
             self._partial.clear()
-        if self._is_between and b"\r" not in block:
-            return self._read_events(block)
-        return self._read_lines(block)
+        if not self._is_between or b"\r" in block:
+            return self._read_lines(block)
+        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and block[-1] == 10:
+            self._framed = True
+            return [("", block[6:-2])]  # one whole event, which is what most blocks are
+        return self._read_events(block)
 
     def finish(self) -> list[ServerSentEvent]:
         """The event that a cleanly ended body left without its blank line, if there is one."""
