@@ -1,10 +1,8 @@
 """`Agent`: the front door. It checks what it is given, and starts runs."""
 
-import logging
 import os
 import random
 import string
-import warnings
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -16,13 +14,13 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 import anyio
 from anyio.lowlevel import current_token
 
 from agentcore.clocks import Clocks
+from agentcore.emitter import Emitter, Listener
 from agentcore.endpoint import Endpoint, ModelChoice, resolve_models
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
@@ -49,9 +47,6 @@ if TYPE_CHECKING:
     from agentcore.run import Learned, RunResult
 
 __all__ = ["Agent", "EventStream", "Listener", "send_all"]
-
-Listener: TypeAlias = Callable[[RunEvent], Awaitable[None] | None]
-"""Gets every event of a run; sync or async."""
 
 
 HALF_THE_WINDOW = KeepUnder(share=0.5)
@@ -219,7 +214,7 @@ class Agent:
         from agentcore.run import Run
         from agentcore.turn import Chance
 
-        emit = _guarded(on_event) if on_event is not None else None
+        emit = Emitter(on_event) if on_event is not None else None
         settings = self._settings()
         async with self._client() as client:
             run = Run(
@@ -346,55 +341,6 @@ class Agent:
         if not conversation:
             raise ConfigurationError("run(): give a prompt, or messages to go on with")
         return conversation
-
-
-def _guarded(listener: Listener) -> Callable[[RunEvent], Awaitable[None]]:
-    """The listener, called for one event at a time, and detached once it raises.
-
-    A display never costs a paid call, not even where warnings are errors.
-    """
-    attached = True
-    one_at_a_time = anyio.Lock()
-
-    def tell(event: RunEvent) -> Awaitable[None] | None:
-        try:
-            return listener(event) if attached else None
-        except Exception as error:
-            detach(error)
-            return None
-
-    async def told(answer: Awaitable[None] | None) -> None:
-        try:
-            if isawaitable(answer):
-                await answer
-        except Exception as error:
-            detach(error)
-
-    def detach(error: Exception) -> None:
-        nonlocal attached
-        attached = False
-        _warn(f"on_event raised {type(error).__name__}: {error}; it gets no further events")
-
-    async def emit(event: RunEvent) -> None:
-        # While nobody waits, a listener that answers at once needs no lock: it costs half of all.
-        if one_at_a_time.locked():
-            async with one_at_a_time:
-                await told(tell(event))
-        elif (answer := tell(event)) is not None:
-            one_at_a_time.acquire_nowait()
-            try:
-                await told(answer)
-            finally:
-                one_at_a_time.release()
-
-    return emit
-
-
-def _warn(text: str) -> None:
-    try:
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
-    except RuntimeWarning:
-        logging.getLogger("agentcore").warning(text)
 
 
 def _loop_is_running() -> bool:

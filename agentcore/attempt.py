@@ -7,10 +7,9 @@ import json
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import anyio
 from pydantic import JsonValue
@@ -21,6 +20,7 @@ from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
 from agentcore.draft_store import LiveDraft
+from agentcore.emitter import Emitter
 from agentcore.event_loop import awaited
 from agentcore.events import (
     Done,
@@ -37,9 +37,7 @@ from agentcore.providers.base import ProviderAdapter, Wire
 from agentcore.sse import ServerSentEvent, SSEDecoder
 from agentcore.verdict import Partial, Verdict, judge
 
-__all__ = ["SHORTEST_SECRET", "Attempt", "Emit"]
-
-Emit: TypeAlias = Callable[[RunEvent], Awaitable[None]]
+__all__ = ["SHORTEST_SECRET", "Attempt"]
 
 _DONE = b"[DONE]"
 _DEADLINE_SLACK_SECONDS = 0.01
@@ -62,7 +60,7 @@ class Attempt:
     """The credential; empty for none."""
     silence: Silence
     accumulator: Accumulator
-    emit: Emit | None
+    emit: Emitter | None
     live: LiveDraft | None = None
     """Brings what arrives to the disk; the turn closes it. None: nothing is written."""
     clock: Callable[[], float] = anyio.current_time
@@ -183,8 +181,10 @@ class Attempt:
                 unframed.append(block)
                 unframed = None if events or decoder.comments else unframed
             if self.emit is not None and (news := accumulator.news()) is not None:
-                # A slow display is not a silent stream.
-                await awaited(self._tell(news, self.emit), on_wait=stop_clock)
+                for told in self._events(news):
+                    # A slow display is not a silent stream.
+                    if (waiting := self.emit.tell(told)) is not None:
+                        await awaited(waiting, on_wait=stop_clock)
                 listened = clock() - now
                 silence.excuse(listened)
                 finished += listened
@@ -206,7 +206,8 @@ class Attempt:
         if unframed:
             self._feed_whole(b"".join(unframed))
         if self.emit is not None and (news := accumulator.news()) is not None:
-            await self._tell(news, self.emit)
+            for told in self._events(news):
+                await self.emit(told)
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
         """Take events in; the phase of the last content that they bear, None if they bear none."""
@@ -239,24 +240,23 @@ class Attempt:
             accumulator.feed(InStreamError(value))
         accumulator.feed(Done())
 
-    async def _tell(self, news: News, emit: Emit) -> None:
+    def _events(self, news: News) -> Iterator[RunEvent]:
+        """What a listener is told of it."""
         turn, attempt = self.turn, self.number
         if news.restarted:
-            await emit(OutputDiscarded(turn=turn, attempt=attempt, discarded_bytes=0))
+            yield OutputDiscarded(turn=turn, attempt=attempt, discarded_bytes=0)
         if news.reasoning:
-            await emit(ReasoningReceived(turn=turn, attempt=attempt, text=news.reasoning))
+            yield ReasoningReceived(turn=turn, attempt=attempt, text=news.reasoning)
         if news.text:
-            await emit(TextReceived(turn=turn, attempt=attempt, text=news.text))
+            yield TextReceived(turn=turn, attempt=attempt, text=news.text)
         for call in news.calls:
-            await emit(
-                ToolArgumentsReceived(
-                    turn=turn,
-                    attempt=attempt,
-                    position=call.position,
-                    name=call.name,
-                    received_bytes=call.received_bytes,
-                    lines=call.lines,
-                )
+            yield ToolArgumentsReceived(
+                turn=turn,
+                attempt=attempt,
+                position=call.position,
+                name=call.name,
+                received_bytes=call.received_bytes,
+                lines=call.lines,
             )
 
 

@@ -1,6 +1,6 @@
 """One run: turn after turn, until the model stops or a limit is reached."""
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -15,12 +15,12 @@ from agentcore.cut_calls import reason_of
 from agentcore.dispatch import Dispatched, Dispatcher
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, joined_text, keep, last_words
+from agentcore.emitter import Emitter
 from agentcore.endpoint import Endpoint, cache_folder, check_key, key_of
 from agentcore.errors import ConfigurationError, RunError
 from agentcore.events import (
     DraftsFound,
     EndpointChanged,
-    RunEvent,
     TextKept,
     TurnFinished,
 )
@@ -103,7 +103,7 @@ class Run:
     """Where texts that are cut are parked."""
     first: Settings | None = None
     """Those that were just asked for, for the first turn."""
-    emit: Callable[[RunEvent], Awaitable[None]] | None = None
+    emit: Emitter | None = None
     ledger: list[AttemptRecord] = field(default_factory=list)
     gates: Gates = field(default_factory=gates)
     """Where it waits with the other runs of this event loop."""

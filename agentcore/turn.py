@@ -12,12 +12,13 @@ import anyio
 
 from agentcore.accumulator import Accumulator
 from agentcore.admission import Admission, Gates, gates
-from agentcore.attempt import Attempt, Emit
+from agentcore.attempt import Attempt
 from agentcore.classification import classify
 from agentcore.client import Client
 from agentcore.clocks import Clocks, Silence
 from agentcore.draft_store import DraftStore, LiveDraft
 from agentcore.drafts import Kept, is_worth_keeping, keep
+from agentcore.emitter import Emitter
 from agentcore.errors import ConfigurationError
 from agentcore.events import (
     AttemptCut,
@@ -78,7 +79,7 @@ class Turn:
     chance: Chance
     ledger: list[AttemptRecord]
     """The run's; every attempt appends its record."""
-    emit: Emit | None = None
+    emit: Emitter | None = None
     """None when nobody listens: no event is built then."""
     draft_arguments: Mapping[str, str] = field(default_factory=dict)
     no_argument_tools: frozenset[str] = frozenset()
