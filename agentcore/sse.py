@@ -36,7 +36,7 @@ class SSEDecoder:
 
     def feed(self, block: bytes) -> list[ServerSentEvent]:
         """Events completed by this block of the body, in order."""
-        if self._after_cr:
+        if self._after_cr and block:
             self._after_cr = False
             block = block.removeprefix(b"\n")
         if self._partial:
@@ -68,11 +68,10 @@ class SSEDecoder:
         events: list[ServerSentEvent] = []
         for whole in wholes:
             if whole.startswith(b"data: ") and b"\n" not in whole:
+                self._framed = True
                 events.append(("", whole[6:]))
             else:
                 events += self._read([*whole.split(b"\n"), b""])
-        if events:
-            self._framed = True
         return events + self._read_lines(rest) if rest else events
 
     def _read_lines(self, block: bytes) -> list[ServerSentEvent]:

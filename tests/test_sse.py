@@ -57,6 +57,19 @@ def test_events_of_a_body(body: bytes, events: list[tuple[str, bytes]]) -> None:
     assert decoded(body) == events
 
 
+def test_an_error_without_framing_counts_from_the_first_event_on() -> None:
+    # Found beside the decoder that read lines alone: a block that began between two events knew
+    # of the events before it only at its end.
+    assert decoded(b": ping\n\n", b'data: a\n\n{"error": 1}\n\n') == [
+        ("", b"a"),
+        ("", b'{"error": 1}'),
+    ]
+
+
+def test_an_empty_block_is_nothing() -> None:
+    assert decoded(b"data: a\r", b"", b"\ndata: b\r\n\r\n") == [("", b"a\nb")]
+
+
 def test_a_carriage_return_and_its_line_feed_may_come_in_two_blocks() -> None:
     assert decoded(b"data: a\r", b"", b"\n", b"\r", b"\ndata: b") == [("", b"a"), ("", b"b")]
 
