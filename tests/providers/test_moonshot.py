@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agentcore import ErrorKind, Surface, classify, facts_of_payload
-from agentcore.events import FinishReason, UsageReport
+from agentcore.events import FinishReason, TextDelta, UsageReport
 from agentcore.families import family_of
 from agentcore.messages import (
     AssistantMessage,
@@ -79,6 +79,11 @@ def test_usage_may_stand_in_the_choice() -> None:
         FinishReason("stop"),
         UsageReport(Usage(input_tokens=30, output_tokens=4, cached_tokens=20)),
     ]
+
+
+def test_usage_that_says_nothing_is_none() -> None:
+    choice: JsonObject = {"index": 0, "delta": {"content": "a"}}
+    assert list(Moonshot().decode("", {"choices": [choice], "usage": {}})) == [TextDelta("a")]
 
 
 @pytest.mark.parametrize(
