@@ -88,6 +88,8 @@ class _OpenCall:
     name: str
     raw: TextBuffer = field(default_factory=TextBuffer)
     """Argument text, as it came."""
+    is_placeholder: bool = False
+    """It is an empty object that came at once: the real one may follow."""
     extra: JsonObject = field(default_factory=dict)
     ids_vary: bool = False
     """This server gives a fresh id with every fragment: an id then separates nothing."""
@@ -120,6 +122,7 @@ class _OpenCall:
             self.saved = 0
         self.raw.clear()
         self.raw.append(arguments)
+        self.is_placeholder = arguments == "{}"
         self.told = self.lines = self.scanned = self.depth = 0
         self.in_string = self.opened = False
         return len(arguments) - (len(before) if goes_on else 0)
@@ -311,10 +314,11 @@ class Accumulator:
         if not delta.arguments:
             return began
         # Some relays open with an empty object and then send the real one.
-        is_real_one = call.raw.is_exactly(b"{}") and delta.arguments.lstrip().startswith("{")
+        is_real_one = call.is_placeholder and delta.arguments.lstrip().startswith("{")
         if self._cumulative or is_real_one:
             self.unsaved_size += call.start_over(delta.arguments)
         else:
+            call.is_placeholder = delta.arguments == "{}" and not call.raw
             call.raw.append(delta.arguments)
             self.unsaved_size += len(delta.arguments)
         return True
@@ -357,7 +361,7 @@ class Accumulator:
             return True  # two openings in a row
         if not delta.name or (delta.id and not other_id):
             return False
-        if delta.index is not None and call.raw.is_exactly(b"{}") and not (other_id or other_name):
+        if delta.index is not None and call.is_placeholder and not (other_id or other_name):
             return False
         if call.ids_vary or not delta.id:
             return delta.arguments.lstrip().startswith("{") and call.looks_closed()

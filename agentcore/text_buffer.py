@@ -38,7 +38,3 @@ class TextBuffer:
     def __len__(self) -> int:
         """Bytes, all fragments together."""
         return len(self._data)
-
-    def is_exactly(self, data: bytes) -> bool:
-        """Whether this and nothing else has come."""
-        return self._data == data

@@ -188,6 +188,10 @@ QUIRKS: dict[str, tuple[list[D], list[tuple[str, str, str]]]] = {
         ONE,
     ),
     # Once the white space replaced the object.
+    "two calls of nothing, one after the other, in pieces": (
+        [D(0, "", "f", "{"), D(0, "", "", "}"), D(0, "", "f", "{"), D(0, "", "", "}")],
+        [("new1", "f", "{}"), ("new2", "f", "{}")],
+    ),
     "an empty object and white space": (
         [D(0, "a", "f", "{}"), D(0, "", "", "\n")],
         [("a", "f", "{}\n")],
