@@ -202,10 +202,11 @@ class Attempt:
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
             if data == _DONE or not isinstance(_decode(data), InStreamError):
-                self._feed([(name, data)])
+                silence.bytes_came(clock(), self._feed([(name, data)]))
         if unframed:
             self._feed_whole(b"".join(unframed))
         if self.emit is not None and (news := accumulator.news()) is not None:
+            stop_clock()  # there is nothing left to come
             for told in self._events(news):
                 await self.emit(told)
 
@@ -235,7 +236,7 @@ class Attempt:
         self.is_whole = True
         accumulator = self.accumulator
         value = _decode(body)
-        self._feed_value("", value)
+        self.silence.bytes_came(self.clock(), self._feed_value("", value))
         if accumulator.is_empty and not accumulator.finish_reason and accumulator.error is None:
             accumulator.feed(InStreamError(value))
         accumulator.feed(Done())

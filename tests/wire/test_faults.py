@@ -228,6 +228,27 @@ async def test_a_slow_display_is_not_a_silent_stream(tmp_path: Path) -> None:
     assert [record.outcome for record in result.attempts] == ["complete"]
 
 
+async def test_nor_is_it_at_the_end_of_a_plain_answer(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    async def slow(event: RunEvent) -> None:
+        await anyio.sleep(0.5)
+        if isinstance(event, TextReceived):
+            shown.append(event.text)
+
+    reply = whole(ANSWER)
+    async with Gateway(respond=lambda _: reply) as gateway:
+        agent = Agent(
+            "m",
+            adapter=Local(base_url=gateway.base_url),
+            workspace=tmp_path,
+            clocks=Clocks(transport=0.4, first_event=0.4, plain=0.4),
+        )
+        result = await agent.run("Go on.", on_event=slow)
+    assert [record.outcome for record in result.attempts] == ["complete"]
+    assert shown == [ANSWER.text]
+
+
 async def test_a_call_whose_name_never_came_leaves_no_trace(play: "Player") -> None:
     unnamed = Send(b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c"}]}}]}\n\n')
     played = await play([Reply(steps=(unnamed, *RESET))] * 2 + [GOOD])
