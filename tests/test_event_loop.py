@@ -1,8 +1,10 @@
+import asyncio  # noqa: TID251 - to make a loop with a clock of its own
 import time
 
 import anyio
 import anyio.lowlevel
 import pytest
+from typing_extensions import override
 
 from agentcore.event_loop import awaited, event_loop_clock
 
@@ -12,6 +14,22 @@ async def test_the_clock_is_the_loops_own() -> None:
     before = anyio.current_time()
     now = clock()
     assert before <= now <= anyio.current_time()
+
+
+def test_the_clock_of_a_loop_that_leaps_is_that_loops() -> None:
+    class Leaping(asyncio.SelectorEventLoop):
+        ahead = 0.0
+
+        @override
+        def time(self) -> float:
+            return super().time() + self.ahead
+
+    async def leap() -> None:
+        clock = event_loop_clock()
+        Leaping.ahead = 1_000.0
+        assert abs(clock() - anyio.current_time()) < 500
+
+    anyio.run(leap, backend="asyncio", backend_options={"loop_factory": Leaping})
 
 
 async def test_work_that_never_waits_is_not_told_to_wait() -> None:
