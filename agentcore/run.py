@@ -38,7 +38,7 @@ from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.lookup import look_up
 from agentcore.messages import AssistantMessage, Message, Usage, UserMessage
-from agentcore.providers.base import ProviderAdapter, Request
+from agentcore.providers.base import Capabilities, ProviderAdapter, Request
 from agentcore.providers.payload_cache import PayloadCache
 from agentcore.recovery import Adjustments, concerns_endpoint
 from agentcore.result_store import ResultStore
@@ -130,7 +130,7 @@ class Run:
     _ids: set[str] = field(default_factory=set)
     """Ids of the calls in the first `_ids_of` messages."""
     _ids_of: int = 0
-    _cached: tuple[tuple[ProviderAdapter, str], PayloadCache] | None = None
+    _cached: tuple[tuple[ProviderAdapter, str, Capabilities], PayloadCache] | None = None
     """What was made of the conversation for the adapter and the model that were asked last."""
     _tokens: MessageTokens = field(default_factory=MessageTokens)
 
@@ -397,7 +397,7 @@ class Run:
 
     def _cache_for(self, endpoint: Endpoint) -> PayloadCache:
         """What requests to this endpoint have made of the conversation."""
-        asked = (endpoint.adapter, endpoint.model)
+        asked = (endpoint.adapter, endpoint.model, endpoint.adapter.capabilities)
         if self._cached is None or self._cached[0] != asked:
             self._cached = asked, PayloadCache()
         return self._cached[1]

@@ -309,7 +309,11 @@ class ProviderAdapter:
 
     def payload(self, request: Request) -> JsonObject:
         """The body without its cap and without the tool-streaming switch."""
-        messages = request.cache.messages(
+        # Who overrides this, or asks for it, may change in place what comes.
+        return self._payload(request, PayloadCache())
+
+    def _payload(self, request: Request, cache: PayloadCache) -> JsonObject:
+        messages = cache.messages(
             request.messages, lambda message: self.message(message, request.family)
         )
         body: JsonObject = {
@@ -319,7 +323,7 @@ class ProviderAdapter:
         if request.tools:
             with_strict = self.capabilities.strict_tools
             body["tools"] = [
-                *request.cache.tools(
+                *cache.tools(
                     request.tools, lambda spec: tool_payload(spec, with_strict=with_strict)
                 )
             ]
@@ -361,10 +365,8 @@ class ProviderAdapter:
 
     def encode(self, request: Request) -> Wire:
         """The request as bytes: the one seam that another wire format replaces."""
-        if type(self).payload is not ProviderAdapter.payload:
-            # It may change in place what it is given: nothing of it is kept for the next request.
-            request = replace(request, cache=PayloadCache())
-        body = self.payload(request)
+        is_own = type(self).payload is not ProviderAdapter.payload
+        body = self.payload(request) if is_own else self._payload(request, request.cache)
         ours = set(body) - {"model", "messages", "tools", "stream"}
         if self._sets_cache_breakpoints(request):
             _add_cache_breakpoints(body)

@@ -25,8 +25,8 @@ _SPARE_PAIRS = 100
 class PayloadCache:
     """For one adapter and one model; objects are told apart by identity, not by value.
 
-    Messages are frozen. What is given out must not be changed: `ProviderAdapter.encode` uses a
-    fresh one where a subclass could do so, in a `payload` of its own.
+    Messages are frozen. What is given out must not be changed: `ProviderAdapter.payload` uses a
+    fresh one, for a subclass could do so in a `payload` or an `encode` of its own.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,8 @@ class PayloadCache:
         if len(made) > 2 * len(pairs) + _SPARE_PAIRS:
             # A history that is compacted, or tools of a set, are other objects each time.
             for key in made.keys() - {id(one) for one in sources}:
-                del self._json[id(made.pop(key)[1])]
+                # A subclass may make one payload of several messages.
+                self._json.pop(id(made.pop(key)[1]), None)
         return [payload for _, payload in pairs]
 
     def _add(self, made: "_Made[S]", source: S, payload: JsonObject) -> tuple[S, JsonObject]:

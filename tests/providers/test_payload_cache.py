@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import JsonValue
 from pydantic_core import from_json
@@ -18,7 +19,8 @@ from agentcore.messages import (
     ToolSpec,
     UserMessage,
 )
-from agentcore.providers.base import Request
+from agentcore.providers.base import Request, Wire
+from agentcore.providers.chat import encode_json
 from agentcore.providers.payload_cache import PayloadCache
 
 TOOL = ToolSpec(name="add", description="Add.", parameters={"type": "object", "properties": {}})
@@ -80,6 +82,40 @@ def test_a_payload_of_ones_own_may_change_what_it_is_given() -> None:
             adapter.encode(request(messages, cache)).body
         )
         assert body["messages"][0]["content"] == "Gö on.!"
+
+
+def test_so_may_an_encoding_of_ones_own() -> None:
+    class Rewriting(Local):
+        @override
+        def encode(self, request: Request) -> Wire:
+            body = self.payload(request)
+            messages = body["messages"]
+            assert isinstance(messages, list)
+            for message in messages:
+                assert isinstance(message, dict)
+                message["content"] = f"{message['content']}!"
+            return replace(super().encode(request), body=encode_json(body))
+
+    adapter, cache = Rewriting(base_url=BASE_URL), PayloadCache()
+    for messages in growing(3):
+        body: dict[str, list[dict[str, JsonValue]]] = from_json(
+            adapter.encode(request(messages, cache)).body
+        )
+        assert body["messages"][0]["content"] == "Gö on.!"
+
+
+def test_one_payload_may_stand_for_many_messages() -> None:
+    class Silent(Local):
+        said: ClassVar[JsonObject] = {"role": "user", "content": "…"}
+
+        @override
+        def message(self, message: Message, family: ModelFamily) -> JsonObject:
+            return self.said
+
+    adapter, cache = Silent(base_url=BASE_URL), PayloadCache()
+    for number in range(300):
+        body = adapter.encode(request((UserMessage(content=str(number)),), cache)).body
+        assert b'"messages":[{"role":"user","content":"\xe2\x80\xa6"}]' in body
 
 
 def test_messages_that_are_other_objects_each_time_are_not_kept() -> None:

@@ -1,7 +1,9 @@
 """The three facts that this project started from, as they stand on the wire."""
 
+import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import pytest
 from pydantic import JsonValue
 
 from agentcore import Agent, Local, OpenAI, OpenRouter, ProviderAdapter, RunEvent
-from agentcore.events import ToolFinished
+from agentcore.events import ToolFinished, TurnFinished
 from agentcore.testing import Answer, Call, Gateway, stream
 from agentcore.tools import write_file
 
@@ -55,6 +57,23 @@ async def test_claude_through_openrouter_carries_the_header_merged_into_what_the
 async def test_nobody_else_gets_it(play: "Player", adapter: Any, model: str) -> None:
     played = await play([DONE], adapter=adapter, model=model)
     assert "anthropic" not in " ".join(played.requests[0].headers)
+
+
+async def test_what_an_adapter_is_found_to_lack_holds_for_all_messages(tmp_path: Path) -> None:
+    call = Call(name="write_file", arguments='{"path":"a","mode":"append","content":"x\n"}')
+    working = stream(Answer(calls=(call,), reasoning="Hm."))
+
+    async with Gateway(respond=lambda r: working if r.number < 3 else DONE) as gateway:
+        adapter = Local(base_url=gateway.base_url)
+        agent = Agent("deepseek-v4-pro", adapter=adapter, tools=[write_file], workspace=tmp_path)
+
+        def switch(event: RunEvent) -> None:
+            if isinstance(event, TurnFinished) and event.turn == 2:
+                adapter.capabilities = replace(adapter.capabilities, reasoning_text=False)
+
+        await agent.run("Go on.", on_event=switch)
+    said = ["reasoning_content" in json.dumps(r.body["messages"]) for r in gateway.requests]
+    assert said == [False, True, False]
 
 
 async def test_a_switch_of_model_or_key_between_turns_loses_nothing(tmp_path: Path) -> None:
