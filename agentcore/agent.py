@@ -166,7 +166,7 @@ class Agent:
         self._sleep, self._roll = sleep, roll
         self._kept: tuple[object, Connections] | None = None
         self._learned: Learned = {}
-        self._resolved: tuple[object, tuple[Endpoint, ...]] | None = None
+        self._resolved: tuple[object, list[tuple[str, str]], tuple[Endpoint, ...]] | None = None
         self._settings()
 
     async def __aenter__(self) -> Self:
@@ -320,11 +320,18 @@ class Agent:
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         """Those of `model` and `adapter`, the same ones for as long as these say the same."""
-        model = tuple(self.model) if isinstance(self.model, list) else self.model
-        given = (model, self.adapter, getattr(self.adapter, "base_url", ""))
-        if self._resolved is None or self._resolved[0] != given:
-            self._resolved = given, resolve_models(self.model, self.adapter)
-        return self._resolved[1]
+        # A list and an adapter may be changed in place.
+        model: object = self.model
+        if isinstance(model, Sequence) and not isinstance(model, str):
+            model = tuple(model)
+        given = (model, self.adapter)
+        if self._resolved is not None:
+            known, places, endpoints = self._resolved
+            if known == given and places == [endpoint.place for endpoint in endpoints]:
+                return endpoints
+        endpoints = resolve_models(self.model, self.adapter)
+        self._resolved = given, [endpoint.place for endpoint in endpoints], endpoints
+        return endpoints
 
     def _opening(self, prompt: str | None, messages: Sequence[Message]) -> list[Message]:
         conversation = list(messages)

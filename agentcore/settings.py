@@ -98,6 +98,7 @@ def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(path, str):
         raise ConfigurationError(f"workspace {workspace!r}: give the path of a folder")
+    path = path or "."  # as of `Path`
     if not os.path.isdir(path):  # noqa: PTH112
         raise ConfigurationError(f"workspace {path!r}: there is no such folder; create it first")
     if not os.access(path, os.W_OK | os.X_OK):
@@ -106,7 +107,7 @@ def checked_workspace(workspace: str | os.PathLike[str]) -> Path:
     try:
         if os.path.samefile(path, resolved):  # noqa: PTH121
             return resolved
-    except FileNotFoundError:
+    except OSError:
         pass  # it was there once
     _resolved.cache_clear()  # a link, or the current folder, leads elsewhere by now
     return _resolved(path)

@@ -1,6 +1,7 @@
 """The front door: bad input fails before any request; a run goes on through everything else."""
 
 import sys
+from collections import UserList
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,10 @@ from agentcore import (
     load_messages,
     tool,
 )
+from agentcore.endpoint import ModelChoice
 from agentcore.events import TextReceived, TurnFinished
 from agentcore.messages import Message, SystemMessage, ToolMessage, Usage, UserMessage
+from agentcore.settings import checked_workspace
 from agentcore.testing import Answer, Call, Reply, Send, stream
 from agentcore.tools import write_file
 
@@ -117,6 +120,41 @@ def test_a_workspace_that_cannot_be_written_is_refused(
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
     with pytest.raises(ConfigurationError, match="cannot be written to"):
         Agent("m", adapter=ADAPTER, workspace=tmp_path)
+
+
+async def test_a_workspace_is_where_its_path_leads_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old" / "inside").mkdir(parents=True)
+    (tmp_path / "new").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "old" / "inside")
+    assert checked_workspace(link) == tmp_path / "old" / "inside"
+    link.unlink()
+    link.symlink_to(tmp_path / "new")
+    (tmp_path / "old" / "inside").rmdir()
+    (tmp_path / "old").rmdir()
+    (tmp_path / "old").write_text("a file where the folder's folder was")
+    assert checked_workspace(link) == tmp_path / "new"
+
+    monkeypatch.chdir(tmp_path / "new")
+    assert checked_workspace("") == checked_workspace(".") == tmp_path / "new"
+    monkeypatch.chdir(tmp_path)
+    assert checked_workspace("") == checked_workspace(".") == tmp_path
+
+
+def test_models_that_are_changed_in_place_are_looked_at_again() -> None:
+    models = UserList[ModelChoice]([("m", ADAPTER)])
+    agent = Agent(models)
+    models[0] = "nonsense"
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        agent._settings()
+
+    adapter = Local(base_url="http://localhost/v1")
+    agent = Agent([("m", adapter)])
+    adapter.base_url = "http://user:secret@localhost/v1"
+    with pytest.raises(ConfigurationError, match="leave out the credential"):
+        agent._settings()
 
 
 async def test_a_missing_key_names_the_variable_to_set(tmp_path: Path) -> None:
