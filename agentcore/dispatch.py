@@ -17,6 +17,7 @@ from agentcore.arguments import parse_arguments
 from agentcore.cut_calls import CutCalls, Guided
 from agentcore.draft_store import DraftError, DraftStore
 from agentcore.drafts import CutCall, Draft, Kept, Unfinished
+from agentcore.event_loop import apart
 from agentcore.events import RunEvent, ToolFinished, ToolStarted
 from agentcore.guidance import (
     ArgumentsGuidance,
@@ -162,7 +163,8 @@ class Dispatcher:
 
         closed = [call for call in message.tool_calls if call.id not in cut_calls]
         if len(closed) == 1:
-            await answer(await self._prepare(closed[0], stops), ())
+            # A task costs 45 µs, this 2.
+            await apart(answer(await self._prepare(closed[0], stops), ()))
         elif closed:
             async with anyio.create_task_group() as tasks:
                 begun: list[_Call] = []

@@ -1,14 +1,15 @@
-"""What is asked of the event loop for every delta, and must cost next to nothing."""
+"""What is asked of the event loop for every delta or call, and must cost next to nothing."""
 
 import time
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from types import coroutine
 from typing import Any
 
 import anyio
 from anyio.lowlevel import current_token
 
-__all__ = ["awaited", "event_loop_clock"]
+__all__ = ["apart", "awaited", "event_loop_clock"]
 
 
 def event_loop_clock() -> Callable[[], float]:
@@ -25,6 +26,23 @@ def event_loop_clock() -> Callable[[], float]:
         return anyio.current_time
     is_asyncios = getattr(clock, "__module__", None) == "asyncio.base_events"
     return time.monotonic if is_asyncios else clock
+
+
+@coroutine
+def apart(work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+    """Await `work` in a copy of the context: what it sets stays inside, as in a task of its own."""
+    context = copy_context()
+    try:
+        signal = context.run(work.send, None)
+        while True:
+            try:
+                answer = yield signal
+            except BaseException as error:
+                signal = context.run(work.throw, error)
+            else:
+                signal = context.run(work.send, answer)
+    except StopIteration:
+        return
 
 
 @coroutine

@@ -3,6 +3,7 @@
 import sys
 from collections import UserList
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -483,3 +484,20 @@ async def test_keys_never_stand_in_what_is_shown() -> None:
     )
     result = await agent.run("Go on.", on_event=events.append)
     assert "sk-planted" not in repr((agent.adapter, events, result))
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_what_a_call_sets_in_the_context_stays_inside(calls: int) -> None:
+    name = ContextVar("name", default="outside")
+
+    @tool
+    async def rename() -> str:
+        """Set a variable of the context."""
+        name.set("inside")
+        return name.get()
+
+    answer = Answer(calls=tuple(Call(name="rename", arguments="{}") for _ in range(calls)))
+    result = await agent_of(answer, Answer(text="fine"), tools=[rename]).run("Go on.")
+    told = [message.content for message in result.messages if isinstance(message, ToolMessage)]
+    assert told == ["inside"] * calls
+    assert name.get() == "outside"
