@@ -227,6 +227,11 @@ class Accumulator:
         return not (self._text or self._reasoning or self._calls)
 
     @property
+    def is_ending(self) -> bool:
+        """A finish reason or an error came; more may follow all the same."""
+        return bool(self.finish_reason) or self.error is not None
+
+    @property
     def text_bytes(self) -> int:
         """Of the answer's text so far."""
         return len(self._text)
@@ -304,13 +309,16 @@ class Accumulator:
     # --- tool calls -------------------------------------------------------------------------
 
     def _feed_call(self, delta: ToolCallDelta) -> bool:
-        call = self._find(delta)
-        began = call is None
-        if call is None:
-            call = _OpenCall(len(self._calls), delta.id, delta.name)
-            self._calls.append(call)
-        if began or delta.id or delta.name or delta.extra:
+        began = False
+        if delta.id or delta.name or delta.extra or delta.index not in self._by_index:
+            call = self._find(delta)
+            if call is None:
+                began = True
+                call = _OpenCall(len(self._calls), delta.id, delta.name)
+                self._calls.append(call)
             self._name(call, delta)
+        else:
+            call = self._by_index[delta.index]  # nearly every delta
         if not delta.arguments:
             return began
         # Some relays open with an empty object and then send the real one.
@@ -336,8 +344,6 @@ class Accumulator:
 
     def _find(self, delta: ToolCallDelta) -> _OpenCall | None:
         """The call that a delta goes on with; None when it opens a new one."""
-        if not (delta.id or delta.name) and delta.index in self._by_index:
-            return self._by_index[delta.index]  # nearly every delta
         known = self._by_id.get(delta.id)
         if delta.index is not None:
             call = self._by_index.get(delta.index)

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 import anyio
+import jiter
 from pydantic import JsonValue
-from pydantic_core import from_json
 
 from agentcore.accumulator import Accumulator, News
 from agentcore.classification import Classification
@@ -42,6 +42,8 @@ __all__ = ["SHORTEST_SECRET", "Attempt"]
 _DONE = b"[DONE]"
 _DEADLINE_SLACK_SECONDS = 0.01
 """A clock may run out so much too early: a burst of deltas then needs no timer for each."""
+_LOOK_SECONDS = 0.001
+"""How often, in a burst, it is looked whether something is due: that costs as much as JSON."""
 _AFTER_FINISH_SECONDS = 5.0
 """How long usage and the end of the body are waited for once the model has finished."""
 
@@ -167,11 +169,15 @@ class Attempt:
 
         unframed: list[bytes] | None = []
         finished = math.inf
+        look_at = -math.inf
         async for block in blocks:
             now = clock()
             self.received_bytes += len(block)
             events = decoder.feed(block)
-            silence.bytes_came(now, self._feed(events))
+            phase = self._feed(events)
+            if now < look_at and phase is silence.phase and not accumulator.is_ending:
+                continue  # more of the same, in a burst
+            silence.bytes_came(now, phase)
             if self.on_block is not None:
                 self.on_block(block)
             if self.live is not None and self.live.offer(accumulator, now):
@@ -198,6 +204,7 @@ class Attempt:
                 return
             if abs(deadline - scope.deadline) > _DEADLINE_SLACK_SECONDS:
                 scope.deadline = deadline
+            look_at = now + _LOOK_SECONDS if self._may_look_away else -math.inf
         for name, data in decoder.finish():
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
@@ -209,6 +216,12 @@ class Attempt:
             stop_clock()  # there is nothing left to come
             for told in self._events(news):
                 await self.emit(told)
+
+    @property
+    def _may_look_away(self) -> bool:
+        """Nobody waits for the next block but the clocks, and the task that keeps drafts."""
+        is_kept = self.live is None or self.live.is_wanted
+        return is_kept and self.emit is None and self.on_block is None
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
         """Take events in; the phase of the last content that they bear, None if they bear none."""
@@ -264,7 +277,7 @@ class Attempt:
 def _decode(data: bytes) -> JsonValue | InStreamError:
     """The JSON value of an event; text that is no JSON is an error in the stream."""
     try:
-        value: JsonValue = from_json(data)
+        value: JsonValue = jiter.from_json(data)  # a fifth less than pydantic_core's
     except ValueError:
         text = data.decode(errors="replace")
         try:

@@ -321,7 +321,8 @@ class LiveDraft:
         self._file: tuple[Path, FileIO] | None = None
         self._due_at = math.inf
         """When the next write is due; never before something came that may become a draft."""
-        self._is_wanted = False
+        self.is_wanted = False
+        """Something came that may become a draft."""
         self._is_over = False
 
     def offer(self, accumulator: Accumulator, now: float) -> bool:
@@ -334,9 +335,9 @@ class LiveDraft:
         Returns:
             Something came for the first time that may become a draft: enter `on_time` now.
         """
-        if not self._is_wanted:
+        if not self.is_wanted:
             if accumulator.text_bytes >= MIN_BYTES or accumulator.calls_any(self._draft_arguments):
-                self._is_wanted = True
+                self.is_wanted = True
                 self._due_at = now + SAVE_SECONDS
                 return True
         elif now >= self._due_at or accumulator.unsaved_size >= SAVE_CHARACTERS:

@@ -45,6 +45,8 @@ class SSEDecoder:
                 return []
             block = b"".join(self._partial)
             self._partial.clear()
+        if self._first and block and not block.startswith(_BOM[:1]):
+            self._first, self._is_between = False, True
         if not self._is_between or b"\r" in block:
             return self._read_lines(block)
         if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and block[-1] == 10:
@@ -60,19 +62,23 @@ class SSEDecoder:
     def _read_events(self, block: bytes) -> list[ServerSentEvent]:
         """A block that begins between two events, with line feeds alone.
 
-        That is what endpoints send, and nearly every event is one `data:` line: it is cut out
-        without a look at lines. All else goes the way of lines.
+        That is what endpoints send, and nearly every event is one `data:` line: where all are, they
+        are cut out without a look at lines. All else goes the way of lines.
         """
         wholes = block.split(b"\n\n")
         rest = wholes.pop()
-        events: list[ServerSentEvent] = []
-        for whole in wholes:
-            if whole.startswith(b"data: ") and b"\n" not in whole:
-                self._framed = True
-                events.append(("", whole[6:]))
-            else:
-                events += self._read([*whole.split(b"\n"), b""])
+        events = [("", whole[6:]) for whole in wholes if whole.startswith(b"data: ")]
+        if len(events) == len(wholes) == block.count(b"\n") / 2:
+            self._framed = self._framed or bool(events)
+        else:
+            events = [event for whole in wholes for event in self._read_event(whole)]
         return events + self._read_lines(rest) if rest else events
+
+    def _read_event(self, whole: bytes) -> list[ServerSentEvent]:
+        if whole.startswith(b"data: ") and b"\n" not in whole:
+            self._framed = True
+            return [("", whole[6:])]
+        return self._read([*whole.split(b"\n"), b""])
 
     def _read_lines(self, block: bytes) -> list[ServerSentEvent]:
         lines = block.splitlines(keepends=True)

@@ -188,7 +188,9 @@ def _delta(delta: JsonObject, events: list[StreamEvent]) -> None:
         elif isinstance(content, list):
             _parts(content, events)
     if "tool_calls" in delta and isinstance(calls := delta["tool_calls"], list):
-        events += [_call_delta(call) for call in calls if isinstance(call, dict)]
+        for call in calls:
+            if isinstance(call, dict):
+                events.append(_call_delta(call))
 
 
 def _parts(parts: list[JsonValue], events: list[StreamEvent]) -> None:
