@@ -21,6 +21,7 @@ from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage
 from agentcore.result_store import ResultStore
 from agentcore.testing.strategies import json_values
+from agentcore.threads import current_tool_thread_limiter
 from agentcore.tools import Tool, ToolContext, ToolResult, list_files, tool, write_file
 from agentcore.tools.approval import Answer, ApprovalRequest, Approve, Approved, Denied
 
@@ -324,7 +325,7 @@ async def test_a_call_that_waited_for_a_thread_when_the_run_was_cancelled_did_no
         return str(number)
 
     here = dispatcher(wait)
-    limiter = anyio.to_thread.current_default_thread_limiter()
+    limiter = current_tool_thread_limiter()
     before, limiter.total_tokens = limiter.total_tokens, 1
     calls = tuple(
         ToolCall(id=f"c{number}", name="wait", arguments=f'{{"number": {number}}}')

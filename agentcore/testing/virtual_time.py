@@ -17,8 +17,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple
 
 import anyio
-import anyio.to_thread
 from typing_extensions import override
+
+from agentcore.threads import thread_limiters
 
 if TYPE_CHECKING:
     import trio.abc
@@ -45,8 +46,8 @@ def run_in_virtual_time(
 ) -> T:
     """Like `anyio.run`, on an event loop whose clock jumps. `anyio.current_time()` begins at 0.
 
-    A thread counts as at work when it runs under anyio's default limiter or in an executor of the
-    loop; of others nothing is known here, and the clock jumps.
+    A thread counts as at work when it runs a tool or an approval, under anyio's default limiter or
+    in an executor of the loop; of others nothing is known here, and the clock jumps.
 
     Args:
         function: An async function.
@@ -59,7 +60,7 @@ def run_in_virtual_time(
     busy = _Busy()
 
     async def main() -> T:
-        busy.limiter = anyio.to_thread.current_default_thread_limiter()
+        busy.limiters = thread_limiters()
         with anyio.CancelScope() as busy.run:
             return await function(*args)
         raise RuntimeError(_STUCK)
@@ -77,7 +78,7 @@ class _Busy:
 
     def __init__(self) -> None:
         self.run: anyio.CancelScope | None = None
-        self.limiter: anyio.CapacityLimiter | None = None
+        self.limiters: tuple[anyio.CapacityLimiter, ...] = ()
         self.executor_jobs = 0
         self.processes: list[asyncio.SubprocessTransport] = []
         self._since: float | None = None
@@ -90,7 +91,7 @@ class _Busy:
 
     def patience(self, waits_for_io: bool) -> float | None:
         """How long the clock stands still from now on, in real seconds; None: it may jump."""
-        threads = self.limiter.borrowed_tokens if self.limiter is not None else 0
+        threads = sum(limiter.borrowed_tokens for limiter in self.limiters)
         self.processes = [one for one in self.processes if one.get_returncode() is None]
         if not (threads or self.executor_jobs or self.processes or waits_for_io):
             self._since = None

@@ -15,6 +15,7 @@ import anyio.to_thread
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
+from agentcore.threads import approval_threads
 from agentcore.tools.signature import is_async
 
 __all__ = [
@@ -173,7 +174,9 @@ async def approve_call(
             # In a list: trio takes no bare coroutine from a thread.
             given: list[object] = []
             await anyio.to_thread.run_sync(
-                partial(_ask, approve, request, given), abandon_on_cancel=True
+                partial(_ask, approve, request, given),
+                abandon_on_cancel=True,
+                limiter=approval_threads(),
             )
             answer = given[0]
         if isinstance(answer, Awaitable):

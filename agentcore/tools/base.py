@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from agentcore.errors import ConfigurationError
 from agentcore.messages import JsonObject, ToolSpec
+from agentcore.threads import current_tool_thread_limiter
 from agentcore.tools.approval import NeedsApproval
 from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult, result_of
 from agentcore.tools.failures import CallCancelled, InvalidArguments, ModelRetry, ToolFailed
@@ -284,7 +285,9 @@ class Tool:
             if is_async(self.function):
                 result = self.function(**keywords)
             else:
-                await run_in_thread(lambda: self.function(**keywords), self.name, running)
+                await run_in_thread(
+                    lambda: self.function(**keywords), self.name, running, limiter=self._threads()
+                )
                 (result,) = running.value
             return await result if isinstance(result, Awaitable) else result
         except CallCancelled:  # no Exception: nobody above would take it for a failed call
@@ -292,6 +295,12 @@ class Tool:
                 f"{self.name} gave up before it was done. What it had done until then stays done: "
                 "look before you call it again."
             ) from None
+
+    def _threads(self) -> anyio.CapacityLimiter:
+        """The package's own tools work on disk and end soon: slow ones must not hold them up."""
+        if self.built_in:
+            return anyio.to_thread.current_default_thread_limiter()
+        return current_tool_thread_limiter()
 
     def _timed_out(self, running: Running) -> str:
         if not is_async(self.function) and not running.has_begun:

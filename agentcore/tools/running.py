@@ -2,8 +2,8 @@
 
 A call that is cancelled, or whose time is up, is asked to end (`ToolContext.is_cancelled`) and
 waited for as long as `Running.grace_seconds`. After that its thread is left to itself, and
-`Running.goes_on` says so: what it writes may still change. It takes no place among the threads of
-the event loop any more, but on asyncio the process ends only when its threads have ended.
+`Running.goes_on` says so: what it writes may still change. It takes no place among the threads for
+tools any more, but on asyncio the process ends only when its threads have ended.
 """
 
 import logging
@@ -96,7 +96,9 @@ class Running:
         self._ended.set()
 
 
-async def run_in_thread(function: Callable[[], object], name: str, running: Running) -> None:
+async def run_in_thread(
+    function: Callable[[], object], name: str, running: Running, *, limiter: anyio.CapacityLimiter
+) -> None:
     """Call a function in a thread. What it raises is raised; `running.value` has what it gave.
 
     A cancelled call waits for the function for `running.grace_seconds`, and is cancelled all the
@@ -106,6 +108,7 @@ async def run_in_thread(function: Callable[[], object], name: str, running: Runn
         function: What to call.
         name: Of the tool, for the log.
         running: Told when the function begins and how it ends.
+        limiter: Has the places, one of which it takes for as long as it is waited for.
     """
     started = time.monotonic()
 
@@ -124,9 +127,10 @@ async def run_in_thread(function: Callable[[], object], name: str, running: Runn
 
     abandoned: list[bool] = []
     try:
-        async with _slot():
+        async with _slot(limiter):
             try:
-                # A limiter of its own: on trio a thread that goes on keeps its place until it ends.
+                # Under a limiter of its own: on trio a thread that goes on keeps its place there
+                # until it ends.
                 await anyio.to_thread.run_sync(
                     work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
                 )
@@ -156,13 +160,12 @@ def _say_ended(name: str, seconds: float, error: BaseException | None) -> None:
 
 
 @asynccontextmanager
-async def _slot() -> "AsyncIterator[None]":
-    """One of the places for threads of this event loop, given back when nobody waits any more."""
-    slots = anyio.to_thread.current_default_thread_limiter()
+async def _slot(limiter: anyio.CapacityLimiter) -> "AsyncIterator[None]":
+    """One of the places, given back when nobody waits any more."""
     # Borrowed for an object of its own: one task may run several functions at once by nesting.
     borrower = object()
-    await slots.acquire_on_behalf_of(borrower)
+    await limiter.acquire_on_behalf_of(borrower)
     try:
         yield
     finally:
-        slots.release_on_behalf_of(borrower)
+        limiter.release_on_behalf_of(borrower)

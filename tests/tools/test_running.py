@@ -14,6 +14,7 @@ import anyio.to_thread
 import pytest
 
 from agentcore.testing import run_in_virtual_time
+from agentcore.threads import current_tool_thread_limiter
 from agentcore.tools import Tool, ToolContext, ToolFailed, ToolResult, tool
 from agentcore.tools.failures import CallCancelled
 from agentcore.tools.running import Running
@@ -24,7 +25,7 @@ SOON = 0.02
 LONG = 20.0
 """Seconds: for what must not."""
 MAX_THREADS = 40
-"""Of anyio, in one event loop."""
+"""For tools, in one event loop."""
 
 
 class Gate:
@@ -218,7 +219,7 @@ async def test_threads_that_go_on_take_no_place_from_others(gate: Gate) -> None:
 
 
 async def test_a_call_that_found_no_thread_has_done_nothing(gate: Gate) -> None:
-    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    current_tool_thread_limiter().total_tokens = 1
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hanging(gate).run, {}, CONTEXT)
         await has_begun_without_a_thread(gate)
@@ -244,7 +245,7 @@ async def has_begun_without_a_thread(gate: Gate) -> None:
 def test_under_virtual_time_a_function_at_work_is_not_out_of_time(
     backend: Literal["asyncio", "trio"],
 ) -> None:
-    """Virtual time knows of threads under the default limiter alone; others let its clock jump."""
+    """Virtual time knows of the threads of tools; others would let its clock jump."""
 
     @tool(timeout=30.0)
     def work() -> str:

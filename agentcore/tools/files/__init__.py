@@ -43,7 +43,10 @@ def file_tools(rules: FileRules | None = None) -> tuple[Tool, ...]:
         rules: What may be read and written; None for `FileRules()`.
     """
     rules = rules if rules is not None else FileRules()
-    return tuple(make(rules) for make in (write_tool, read_tool, edit_tool, list_tool, search_tool))
+    made = tuple(make(rules) for make in (write_tool, read_tool, edit_tool, list_tool, search_tool))
+    for one in made:
+        one.built_in = one.name
+    return made
 
 
 write_file, read_file, edit_file, list_files, search_files = file_tools()

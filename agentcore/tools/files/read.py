@@ -46,7 +46,6 @@ def read_tool(rules: FileRules) -> Tool:
         except FileError as error:
             return error_result(str(error))
 
-    read_file.built_in = read_file.name
     return read_file
 
 
