@@ -300,8 +300,13 @@ def _cause_chain(error: BaseException) -> Iterator[BaseException]:
             waiting[:0] = link.exceptions[:MAX_CHAIN][::-1]
         # A cause that was set suppresses the context.
         cause = link.__cause__ if link.__suppress_context__ else link.__context__
-        if cause is not None:
+        # A deadline is kept by cancelling: the timeout is what happened, and nobody's wish.
+        if cause is not None and not (_is_timeout(link) and not isinstance(cause, Exception)):
             waiting.append(cause)
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or type(error).__name__ == "TooSlowError"
 
 
 def _text(error: BaseException) -> str:

@@ -180,6 +180,10 @@ class StatusError(Exception):
         self.body = body
 
 
+class TooSlowError(Exception):
+    """As trio names it."""
+
+
 class BrokenError(Exception):
     """Nothing of it works."""
 
@@ -234,6 +238,22 @@ def cycle() -> BaseException:
         ),
         # `from None` hides what it was raised in.
         (in_turn(), ("builtins.RuntimeError", "builtins.ValueError"), ("while reading", "wrapped")),
+        # A deadline is kept by cancelling, which nobody wished for.
+        (
+            raised(TimeoutError("slow"), BaseException("cancelled by a scope")),
+            ("builtins.TimeoutError",),
+            ("slow",),
+        ),
+        (
+            raised(TooSlowError(), BaseException("cancelled by a scope")),
+            (f"{__name__}.TooSlowError",),
+            (),
+        ),
+        (
+            raised(TimeoutError("slow"), OSError("no route")),
+            ("builtins.TimeoutError", "builtins.OSError"),
+            ("no route", "slow"),
+        ),
         (cycle(), ("builtins.ValueError", "builtins.OSError"), ("two", "one")),
         (
             ExceptionGroup("all", [TimeoutError("slow"), OSError("other")]),
@@ -249,7 +269,18 @@ def cycle() -> BaseException:
             ("x",),
         ),
     ],
-    ids=["cause", "context", "cycle", "group", "no text", "interrupt", "broken"],
+    ids=[
+        "cause",
+        "context",
+        "deadline",
+        "trio's deadline",
+        "timeout",
+        "cycle",
+        "group",
+        "no text",
+        "interrupt",
+        "broken",
+    ],
 )
 def test_exception_without_a_response(
     error: BaseException, names: tuple[str, ...], messages: tuple[str, ...]
