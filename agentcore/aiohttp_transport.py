@@ -82,12 +82,13 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         except (aiohttp.ClientError, TimeoutError) as error:
             failure = _before_the_head(error)
             raise failure from failure.__cause__
-        reason = {"reason_phrase": response.reason.encode()} if response.reason else {}
+        # It may hold any bytes: aiohttp hands them over as surrogates.
+        reason = (response.reason or "").encode("utf-8", "surrogateescape")
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
             stream=_Body(response),
-            extensions={"http_version": b"HTTP/1.1", **reason},
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
         )
 
     @override

@@ -30,6 +30,9 @@ __all__ = ["Client", "RequestFailed", "Response", "StatusError"]
 _DRAIN_SECONDS = 0.1
 _MOST_ERROR_BYTES = 1 << 20
 """A refusal is read so far."""
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""Headers that the stack makes of the body. Another's would have the endpoint read a part of one
+request as the next."""
 
 
 class RequestFailed(Exception):
@@ -242,7 +245,9 @@ def _headers(wire: Wire, key: str) -> dict[str, str]:
     if key:
         headers["authorization"] = f"Bearer {key}"
     for name, value in wire.headers.items():
-        headers[name.lower()] = value
+        if name.lower() not in _FRAMING:
+            # Blanks around a value mean nothing, and a stack that refuses them shows the value.
+            headers[name.lower()] = value.strip()
     return headers
 
 

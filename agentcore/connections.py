@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Connections", "closed", "fast_is_installed", "sent"]
 
-KEEP_ALIVE_SECONDS = 5.0
-"""How long a connection without a request is kept: httpx2's own figure, and the least that common
-servers keep one (uvicorn: 5). What is kept for longer may have been dropped on the way, unsaid."""
+KEEP_ALIVE_SECONDS = 4.0
+"""How long a connection without a request is kept: less than the least that common servers keep one
+(uvicorn, Node.js, llama.cpp: 5). A request that goes out just when the server closes is lost, and
+costs an attempt and a wait; what is kept for longer may have been dropped on the way, unsaid."""
 CLOSE_SECONDS = 1.0
 """How long closing may take."""
 _OLDEST_AIOHTTP = (3, 14, 4)
@@ -117,7 +118,7 @@ class Connections:
         import httpx2
 
         limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
-        if getproxies():
+        if getproxies().keys() - {"no"}:
             # Proxies of every kind, and the exceptions from them, are the client's business.
             return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
         if self._is_fast():

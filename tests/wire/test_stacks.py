@@ -6,7 +6,7 @@ server that writes bytes as they are: what is wrong with an answer is wrong belo
 
 import gzip
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,12 +31,16 @@ TLS_HELLO = b"\x16"
 RESET = b"RST"
 """The connection is reset, instead of being closed."""
 
+FIN_AT_ONCE = b"FIN"
+"""It is closed."""
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENT = b'data: {"a":1}\n\n'
 EVENTS = b"f\r\n" + EVENT + b"\r\n"
 END = b"0\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 PACKED = gzip.compress(EVENT * 1000)
+DONE = stream(Answer(text="done")).body
 
 
 @pytest.fixture(params=["asyncio-stock", "trio-stock", "asyncio-fast"])
@@ -71,8 +75,7 @@ class Server:
             try:
                 for step in self.steps:
                     if step is RESET:
-                        raw: socket.socket = client.extra(anyio.abc.SocketAttribute.raw_socket)
-                        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
+                        close(client, RESET)
                     elif isinstance(step, float):
                         await anyio.sleep(step)
                     else:
@@ -81,15 +84,30 @@ class Server:
                 self.hung_up.set()
 
 
+def close(client: anyio.abc.SocketStream, how: bytes) -> None:
+    """Have it closed so when it is left."""
+    if how is RESET:
+        raw: socket.socket = client.extra(anyio.abc.SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
+
+
 @asynccontextmanager
 async def serving(*steps: Step) -> AsyncIterator[Server]:
     server = Server(steps=steps)
+    async with serving_by(server.serve) as server.url:
+        yield server
+
+
+@asynccontextmanager
+async def serving_by(
+    serve: Callable[[anyio.abc.SocketStream], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """The address of a server that does this with each connection."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
-    server.url = f"http://127.0.0.1:{port}/v1"
     async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, server.serve)
-        yield server
+        tasks.start_soon(listener.serve, serve)
+        yield f"http://127.0.0.1:{port}/v1"
         tasks.cancel_scope.cancel()
 
 
@@ -104,10 +122,10 @@ class Got:
     status: int | None = None
 
 
-def wire(body: bytes = b'{"a":1}') -> Wire:
+def wire(body: bytes = b'{"a":1}', headers: Mapping[str, str] | None = None) -> Wire:
     return Wire(
         path="/chat/completions",
-        headers={},
+        headers=headers or {},
         body=body,
         output_limit=OutputLimit(),
         streamed=True,
@@ -160,6 +178,15 @@ async def ask(
         pytest.param((b"HTTP/1.1 200 OK\r\n\r\n" + EVENT,), EVENT, id="until it is closed"),
         pytest.param((b"HTTP/1.0 200 OK\r\n\r\n" + EVENT,), EVENT, id="HTTP/1.0"),
         pytest.param((PLAIN % 0,), b"", id="empty"),
+        pytest.param(
+            (HEAD + b'00F;a=b;c="d"\r\n' + EVENT + b"\r\n0\r\nx-after: 1\r\n\r\n",),
+            EVENT,
+            id="chunk extensions and trailers",
+        ),
+        pytest.param((b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + EVENTS + END,), EVENT, id="100"),
+        pytest.param(
+            (PLAIN.replace(b"OK", b"\xe9\xff", 1) % 15, EVENT), EVENT, id="a reason of odd bytes"
+        ),
         pytest.param(
             (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + HEAD + EVENTS + END,), EVENT, id="103"
         ),
@@ -335,6 +362,31 @@ async def test_nothing_goes_out_that_we_did_not_put_there(
         }
 
 
+async def test_headers_of_the_users_that_no_stack_may_send_as_they_are() -> None:
+    given = {
+        "Content-Length": "3",
+        "Transfer-Encoding": "chunked",
+        "X-Project": " mine ",
+        "X-No": "",
+    }
+    async with (
+        Gateway(respond=lambda _: stream(Answer(text="done"))) as gateway,
+        Client() as client,
+        client.send(
+            wire(headers=given),
+            adapter=Local(base_url=gateway.base_url),
+            key="",
+            clocks=Clocks(),
+        ),
+    ):
+        pass
+    (request,) = gateway.requests
+    assert request.raw == b'{"a":1}'
+    sent = {**request.headers}
+    assert "transfer-encoding" not in sent
+    assert (sent["content-length"], sent["x-project"], sent["x-no"]) == ("7", "mine", "")
+
+
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -343,6 +395,50 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
         got = await ask("http://far-away.invalid/v1")
     assert (got.body, got.ending) == (EVENT, "end")
     assert proxy.requests[0].startswith(b"POST http://far-away.invalid/v1/chat/completions ")
+
+
+async def test_exceptions_from_proxies_alone_are_no_proxy(
+    is_fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "example.test")
+    async with serving(HEAD, 0.1, EVENTS * 50 + END) as server:
+        got = await ask(server.url)
+    assert got.blocks == (1 if is_fast else 50)
+
+
+@pytest.mark.parametrize("how", [FIN_AT_ONCE, RESET], ids=["closed", "reset"])
+async def test_a_kept_connection_that_the_server_closes_under_a_request_costs_an_attempt(
+    how: bytes, tmp_path: Path
+) -> None:
+    """Nobody can tell whether the request was read, so it is in the ledger as one that was lost."""
+    requests: list[int] = []
+
+    async def serve(client: anyio.abc.SocketStream) -> None:
+        async with client:
+            for number in range(2):
+                request = await client.receive()
+                while not request.endswith(b"}"):
+                    request += await client.receive()
+                requests.append(number)
+                if number == 0:
+                    await client.send(PLAIN % len(DONE) + DONE)
+            close(client, how)
+
+    async with serving_by(serve) as url:
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+
+        async with Agent(
+            "m", adapter=Local(base_url=url), workspace=tmp_path, sleep=sleep
+        ) as agent:
+            await agent.run("Go on.")
+            result = await agent.run("Go on.")
+    assert [one.kind for one in result.attempts] == ["connection", None]
+    assert [one.decision for one in result.attempts] == ["retry", "accept"]
+    assert requests == [0, 1, 0]
+    assert len(waits) == 1
 
 
 async def test_a_run_that_says_no_takes_the_stock_stack(tmp_path: Path) -> None:
