@@ -7,6 +7,7 @@ much as a hundred requests.
 """
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ __all__ = ["Client", "RequestFailed", "Response", "StatusError"]
 _DRAIN_SECONDS = 0.1
 _MOST_ERROR_BYTES = 1 << 20
 """A refusal is read so far."""
+_MOST_LINKS = 8
+"""Of a chain of causes that is followed."""
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Headers that the stack makes of the body. Another's would have the endpoint read a part of one
 request as the next."""
@@ -215,10 +218,27 @@ def _in_words(error: "httpx2.TransportError") -> "httpx2.TransportError":
     """The HTTP stack says nothing of a lost connection but its class: a person is told more."""
     import httpx2
 
-    is_late = isinstance(error, httpx2.TimeoutException)
-    worded = type(error)("Request timed out." if is_late else "Connection error.")
-    worded.__cause__ = error
+    tls = _tls_failure(error)
+    if tls is not None:
+        words = str(tls)
+    elif isinstance(error, httpx2.TimeoutException):
+        words = "Request timed out."
+    else:
+        words = "Connection error."
+    worded = type(error)(words)
+    worded.__cause__ = tls or error
     return worded
+
+
+def _tls_failure(error: BaseException) -> ssl.SSLError | None:
+    """What OpenSSL said, if it did: on trio an untrusted certificate is but a broken stream."""
+    link: object = error
+    for _ in range(_MOST_LINKS):
+        if isinstance(link, ssl.SSLError) or not isinstance(link, BaseException):
+            break
+        # httpcore2 breaks the chain, and keeps the exception below as an argument.
+        link = link.__cause__ or next(iter(link.args), None)
+    return link if isinstance(link, ssl.SSLError) else None
 
 
 async def _refusal(response: "httpx2.Response") -> bytes:
