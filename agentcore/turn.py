@@ -171,7 +171,14 @@ class Turn:
 
         The key stands for the account; its hash is enough, and differs in each process.
         """
-        gate = self.gates.of((self.adapter.limiter_scope(self.request), hash(key)), now)
+        scope = self.adapter.limiter_scope(self.request)
+        try:
+            gate = self.gates.of((scope, hash(key)), now)
+        except TypeError:
+            raise ConfigurationError(
+                f"{type(self.adapter).__name__}.limiter_scope gave a {type(scope).__name__} that "
+                "cannot be hashed; give a text, or a tuple of texts"
+            ) from None
         admission = gate.enter(now)
         if admission is not None:
             return admission

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from typing_extensions import override
 
-from agentcore import Agent, Local, RunError, RunEvent, RunResult
+from agentcore import Agent, ConfigurationError, Local, RunError, RunEvent, RunResult
 from agentcore.admission import Admission, Gate, gates
 from agentcore.events import WaitStarted
 from agentcore.providers import Request
@@ -277,6 +277,25 @@ def test_another_place_is_not_held(other: dict[str, Any], tmp_path: Path) -> Non
     run_in_virtual_time(lambda: one_after_the_other(runs, **other))
     assert [request.at for request in runs.transport.requests] == pytest.approx([0, 1, 20.05])
     assert not runs.waits(2)
+
+
+class Listed(Local):
+    """An adapter with a scope that is no key."""
+
+    @override
+    def limiter_scope(self, request: Request) -> Hashable:
+        return ("gold", [request.model])  # which a type checker takes
+
+
+def test_a_scope_that_cannot_be_hashed_is_told(tmp_path: Path) -> None:
+    runs = Runs(GatewayTransport(respond=lambda _: stream(Answer(text="done"))), tmp_path)
+
+    async def main() -> None:
+        await runs.run(1, adapter=Listed(base_url="http://place.test/v1"))
+
+    with pytest.raises(ConfigurationError, match=r"Listed\.limiter_scope gave a tuple that cannot"):
+        run_in_virtual_time(main)
+    assert not runs.transport.requests
 
 
 @on_both
