@@ -164,30 +164,28 @@ class Agent:
         self._transport = transport
         self._fast = fast
         self._sleep, self._roll = sleep, roll
-        self._kept: tuple[object, Connections] | None = None
+        self._kept: dict[object, Connections] = {}
         self._learned: Learned = {}
         self._resolved: tuple[object, list[tuple[str, str]], tuple[Endpoint, ...]] | None = None
         self._settings()
 
     async def __aenter__(self) -> Self:
-        """Keep connections from here on, for the runs of this event loop.
+        """Keep connections from here on, for the runs of this event loop; others may have theirs.
 
         Raises:
             ConfigurationError: They are kept already, by a block that has not been left.
         """
-        if self._kept is not None:
+        loop = current_token()
+        if loop in self._kept:
             raise ConfigurationError("async with agent: the agent is in such a block already")
         from agentcore.connections import Connections
 
-        connections = Connections(transport=self._transport, fast=self._fast)
-        self._kept = current_token(), connections
+        self._kept[loop] = Connections(transport=self._transport, fast=self._fast)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close them; runs begun later, or still going on, open and close their own again."""
-        assert self._kept is not None, "left once for each time it is entered"
-        (_, connections), self._kept = self._kept, None
-        await connections.aclose()
+        await self._kept.pop(current_token()).aclose()
 
     async def run(
         self,
@@ -295,11 +293,10 @@ class Agent:
     def _client(self) -> "Client":
         from agentcore.client import Client
 
-        if self._kept is not None:
-            loop, connections = self._kept
-            # A connection belongs to the event loop that opened it.
-            if loop == current_token():
-                return Client(connections=connections)
+        # A connection belongs to the event loop that opened it.
+        connections = self._kept.get(current_token()) if self._kept else None
+        if connections is not None:
+            return Client(connections=connections)
         return Client(transport=self._transport, fast=self._fast)
 
     def _settings(self) -> Settings:

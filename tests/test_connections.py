@@ -1,6 +1,7 @@
 """Connections kept between requests and runs, and renewed without harm to others."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -34,6 +35,16 @@ def agent_of(gateway: Gateway, workspace: Path) -> Agent:
         workspace=workspace,
         sleep=no_wait,
     )
+
+
+def sockets_to(gateway: Gateway) -> list[str]:
+    """What this process has open towards it; the gateway's own ends are not among them."""
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("asks Linux")
+    port = f":{int(gateway.base_url.split(':')[2].split('/')[0]):04X}"
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # Established, or closed by the other end alone.
+    return [row[1] for row in rows if row[2].endswith(port) and row[3] in ("01", "08")]
 
 
 def numbers(gateway: Gateway) -> list[int]:
@@ -129,6 +140,61 @@ async def test_a_run_on_another_event_loop_has_its_own(tmp_path: Path) -> None:
         await anyio.to_thread.run_sync(agent.run_sync, "Go on.")
         await agent.run("Go on.")
     assert numbers(gateway) == [1, 2, 1]
+
+
+async def test_another_event_loop_may_have_a_block_of_its_own(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    async with Gateway(respond=lambda _: DONE) as gateway:
+        agent = agent_of(gateway, tmp_path)
+
+        async def block() -> None:
+            async with agent:
+                await agent.run("Go on.")
+                await agent.run("Go on.")
+
+        def elsewhere() -> None:
+            anyio.run(block, backend=anyio_backend_name)
+
+        async with agent:
+            await agent.run("Go on.")
+            await anyio.to_thread.run_sync(elsewhere)
+            await agent.run("Go on.")
+    assert numbers(gateway) == [1, 2, 2, 1]
+
+
+async def test_a_block_that_its_event_loop_never_left_is_in_nobodys_way(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    async with Gateway(respond=lambda _: DONE) as gateway:
+        agent = agent_of(gateway, tmp_path)
+        await anyio.to_thread.run_sync(
+            lambda: anyio.run(agent.__aenter__, backend=anyio_backend_name)
+        )
+        async with agent:
+            await agent.run("Go on.")
+            await agent.run("Go on.")
+    assert numbers(gateway) == [1, 1]
+
+
+@pytest.mark.parametrize("how", ["raises", "is cancelled"])
+async def test_a_block_that_ends_early_leaves_nothing_open(
+    how: str, tmp_path: Path, anyio_backend_name: str
+) -> None:
+    async with Gateway(respond=lambda _: DONE) as gateway:
+        agent = agent_of(gateway, tmp_path)
+        with suppress(KeyError), anyio.CancelScope() as scope:
+            async with agent:
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(20):
+                        tasks.start_soon(agent.run, "Go on.")
+                assert len(sockets_to(gateway)) > 0
+                if how == "raises":
+                    raise KeyError
+                scope.cancel()
+                await agent.run("Go on.")
+        await anyio.sleep(0.05)
+        assert sockets_to(gateway) == []
 
 
 async def test_a_run_that_outlives_the_block_ends_well(tmp_path: Path) -> None:
