@@ -39,6 +39,7 @@ format: .venv/.check  ## rewrite the code in the house format
 bench: .venv/.check  ## importing, classification, whole turns, what drafts save and cost, kills, files, sandboxes
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/classification.py
+	$(BIN)/python benchmarks/delta.py
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/drafts.py
 	$(BIN)/python benchmarks/draft_cost.py
