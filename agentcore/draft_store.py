@@ -326,7 +326,7 @@ class LiveDraft:
         self._is_over = False
 
     def offer(self, accumulator: Accumulator, now: float) -> bool:
-        """Write what is due. Costs two comparisons when nothing is.
+        """Write what is due. Costs a look at the calls' names at most when nothing is.
 
         Args:
             accumulator: Of this attempt, each time the same.

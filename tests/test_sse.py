@@ -10,7 +10,7 @@ LINES = st.lists(
         [
             b"", b"", b"data: {}", b"data:x", b"data", b"data:  y", b"event: error", b"event:e",
             b": ping", b":", b"id: 1", b"retry: 5", b"nonsense", b"\xef\xbb\xbfdata: z", b"\xff",
-            b"data: \xc3\xa9",
+            b"data: \xc3\xa9", b'{"error": 1}',
         ]
     ),
     max_size=12,
