@@ -17,6 +17,7 @@ from urllib.request import getproxies
 
 import anyio
 
+from agentcore.errors import ConfigurationError
 from agentcore.event_loop import event_loop_clock
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ class Connections:
 
         limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
         if getproxies().keys() - {"no"}:
-            # Proxies of every kind, and the exceptions from them, are the client's business.
-            return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
+            return _over_proxies(limits)
         if self._is_fast():
             from agentcore.aiohttp_transport import AiohttpTransport
 
@@ -129,6 +129,31 @@ class Connections:
 
     def _is_fast(self) -> bool:
         return self.fast and self.transport is None and _on_asyncio() and fast_is_installed()
+
+
+def _over_proxies(limits: "httpx2.Limits") -> "httpx2.AsyncClient":
+    """A client: proxies of every kind, and the exceptions from them, are its business.
+
+    Raises:
+        ConfigurationError: A proxy of the environment cannot be used. No address is in the text:
+            it may have a credential in it.
+    """
+    import httpx2
+
+    try:
+        return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
+    except ImportError:
+        raise ConfigurationError(
+            f"{_proxy_variables()}: a SOCKS proxy needs another package: pip install httpx2[socks]"
+        ) from None
+    except (ValueError, httpx2.InvalidURL):
+        raise ConfigurationError(
+            f"{_proxy_variables()}: no address of a proxy, as in http://proxy.test:3128"
+        ) from None
+
+
+def _proxy_variables() -> str:
+    return ", ".join(f"{scheme}_proxy" for scheme in sorted(getproxies()) if scheme != "no")
 
 
 async def sent(request: "httpx2.Request", http: "Http") -> "httpx2.Response":

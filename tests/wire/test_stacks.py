@@ -6,6 +6,7 @@ server that writes bytes as they are: what is wrong with an answer is wrong belo
 
 import gzip
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from agentcore import Agent, Local
+from agentcore import Agent, ConfigurationError, Local
 from agentcore.classification import classify
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks
@@ -395,6 +396,26 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
         got = await ask("http://far-away.invalid/v1")
     assert (got.body, got.ending) == (EVENT, "end")
     assert proxy.requests[0].startswith(b"POST http://far-away.invalid/v1/chat/completions ")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("socks5://me:secret@127.0.0.1:9", "a SOCKS proxy needs another package"),
+        ("odd://me:secret@127.0.0.1:9", "no address of a proxy"),
+        ("http://me:secret", "no address of a proxy"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used_is_told_before_a_request(
+    proxy: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentcore.connections.getproxies", lambda: {"all": proxy, "no": "x"})
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)  # not installed
+    agent = Agent("m", adapter=Local(base_url="http://far-away.invalid/v1"), workspace=tmp_path)
+    with pytest.raises(ConfigurationError, match=f"all_proxy: {words}") as told:
+        await agent.run("Go on.")
+    assert "secret" not in str(told.value)
 
 
 async def test_exceptions_from_proxies_alone_are_no_proxy(
