@@ -58,7 +58,9 @@ class AttemptRecord:
     limit_note: str = ""
     """Why a figure of the endpoint's catalog was not used, where one was refused."""
     waited_seconds: float = 0.0
-    """The wait before this attempt."""
+    """The wait before this attempt, after the one that failed."""
+    queued_seconds: float = 0.0
+    """And before that for a place, where other runs had been refused for want of room."""
     seconds: float = 0.0
     """From the request to its end."""
     received_bytes: int = 0

@@ -115,7 +115,6 @@ class Turn:
                 reason = f"no room at the endpoint within the turn's {self.policy.max_seconds:g} s"
                 return GivenUp(reason=reason, failure=failures[-1])
             if admission.waited_seconds:
-                waited += admission.waited_seconds
                 attempt_started = self.chance.clock()
             attempt = await self._send(key, admission)
             partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
@@ -125,7 +124,13 @@ class Turn:
                 may_be_empty=self.request.messages[-1].role == "tool",
             )
             now = self.chance.clock()
-            record = self._record(attempt, partial, waited=waited, seconds=now - attempt_started)
+            record = self._record(
+                attempt,
+                partial,
+                waited=waited,
+                queued=admission.waited_seconds,
+                seconds=now - attempt_started,
+            )
             if isinstance(verdict, Complete):
                 self.ledger.append(record)
                 return verdict
@@ -318,7 +323,13 @@ class Turn:
     # --- telling ----------------------------------------------------------------------------
 
     def _record(
-        self, attempt: Attempt, partial: Partial, *, waited: float, seconds: float
+        self,
+        attempt: Attempt,
+        partial: Partial,
+        *,
+        waited: float,
+        queued: float,
+        seconds: float,
     ) -> AttemptRecord:
         usage = attempt.accumulator.usage
         reported = usage.output_tokens if usage is not None else 0
@@ -336,6 +347,7 @@ class Turn:
             limit_source=attempt.wire.output_limit.source,
             limit_note=attempt.wire.output_limit.note,
             waited_seconds=waited,
+            queued_seconds=queued,
             seconds=seconds,
             received_bytes=attempt.received_bytes,
             received_tokens=reported or estimate_tokens(partial.size_bytes),

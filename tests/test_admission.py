@@ -245,7 +245,7 @@ def test_what_one_run_is_told_holds_for_the_others(backend: Backend, tmp_path: P
     assert (told.turn, told.attempt) == (1, 1)
     assert told.seconds == pytest.approx(19)
     assert told.reason == "the endpoint has no room, and is left alone"
-    assert [record.waited_seconds for record in result.attempts] == pytest.approx([19])
+    assert [record.queued_seconds for record in result.attempts] == pytest.approx([19])
     assert result.attempts[0].seconds == pytest.approx(0, abs=0.01)
     # The one that was told waits for its turn like the others: not both in step.
     assert [wait.reason for wait in runs.waits(1)] == ["rate_limit", told.reason]
