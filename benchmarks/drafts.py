@@ -2,7 +2,7 @@
 
     make bench          # or: python benchmarks/drafts.py [--lines 30000]
 
-In process and in virtual time: the loop, the SDK, the HTTP client, tools and files are real. Sent:
+In process and in virtual time: the loop, the HTTP client, tools and files are real. Sent:
 characters of content that the endpoint sent, decoded by a decoder of its own, divided by those of
 the file. Input: what the requests carried, UTF-8 bytes divided by 3.
 """

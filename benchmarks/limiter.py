@@ -2,7 +2,7 @@
 
     make bench
 
-Whole turns through the loop, the SDK and the HTTP client against a server in process, in virtual
+Whole turns through the loop and the HTTP client against a server in process, in virtual
 time, so that seconds are exact and cost nothing. Every turn asks until it is answered (50 attempts
 at most); *lost* are those that would have failed with the three attempts that are the default.
 """

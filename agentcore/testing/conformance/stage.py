@@ -1,6 +1,6 @@
 """Where a case is played: an agent with the adapter, a scripted endpoint in process, virtual time.
 
-Everything between the adapter's hooks and the bytes is real: the loop, the SDK, the HTTP client.
+Everything between the adapter's hooks and the bytes is real: the loop and the HTTP client.
 """
 
 import re
