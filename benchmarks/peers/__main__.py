@@ -76,6 +76,7 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
     for row in CASES:
         if row.name in options.only:
             measure_case(figures, machine, row, clients)
+            keep(figures)
     if "memory" in options.only:
         size = MEMORY_QUICK if options.quick else MEMORY_SIZE
         for client in clients:
@@ -88,6 +89,12 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
             measure_imports(figures, machine, packages)
         show(report.case_table(figures, "import", "ms of CPU, import", list(packages)))
     return figures
+
+
+def keep(figures: Figures) -> None:
+    """After each case: a run that is ended early can still be written, by `report`."""
+    if not figures.quick:
+        figures.save(SAVED)
 
 
 def show(table: str) -> None:
@@ -122,8 +129,7 @@ def main() -> None:
         parser.error("--write: figures of --quick are not worth writing")
     with endpoint(options.python) as machine:
         figures = run(options, machine)
-    if not options.quick:
-        figures.save(SAVED)
+    keep(figures)
     if options.write:
         report.write(figures)
     if any(cell.has_failed for row in figures.cells.values() for cell in row.values()):
