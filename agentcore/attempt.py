@@ -219,9 +219,13 @@ class Attempt:
 
     @property
     def _may_look_away(self) -> bool:
-        """Nobody waits for the next block but the clocks, and the task that keeps drafts."""
+        """Nobody waits for what comes next but the clocks, and the task that keeps drafts.
+
+        Somebody who listens is told all text at once, and how far arguments have come soon enough.
+        """
         is_kept = self.live is None or self.live.is_wanted
-        return is_kept and self.emit is None and self.on_block is None
+        is_progress = self.silence.phase is Phase.TOOL_ARGUMENTS
+        return is_kept and (self.emit is None or is_progress) and self.on_block is None
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
         """Take events in; the phase of the last content that they bear, None if they bear none."""

@@ -63,6 +63,8 @@ class Connections:
 
     def load(self) -> None:
         """Load the HTTP stack, 0.1 s: no clock that watches a request may pay for that."""
+        if self._idle:
+            return  # it is loaded: something lies ready
         import httpcore2  # noqa: F401
         import httpx2  # noqa: F401
 

@@ -179,7 +179,10 @@ class ReasoningReceived(_RunEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolArgumentsReceived(_RunEvent):
-    """How far the arguments of a call have come; totals, not increments."""
+    """How far the arguments of a call have come; totals, not increments.
+
+    Of a burst, which brings hundreds of deltas in a network read, it is told once a millisecond.
+    """
 
     position: int
     """Which call of the answer, from 0."""

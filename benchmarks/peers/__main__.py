@@ -73,6 +73,10 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
         quick=options.quick,
         versions={name: machine.versions(name) for name in environments},
     )
+    if options.add:
+        known = Figures.load(SAVED)
+        figures.versions = known.versions | figures.versions
+        figures.cells = {name: row for name, row in known.cells.items() if name not in options.only}
     for row in CASES:
         if row.name in options.only:
             measure_case(figures, machine, row, clients)
@@ -123,6 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small sizes; no figures to keep")
     parser.add_argument("--python", default="", help="measure with this interpreter alone")
+    parser.add_argument("--add", action="store_true", help="keep the last run's other cases")
     parser.add_argument("--write", action="store_true", help="rewrite docs/performance.md")
     options = parser.parse_args()
     if options.write and options.quick:
