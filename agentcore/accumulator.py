@@ -425,7 +425,8 @@ class Accumulator:
 
     @staticmethod
     def _progress(call: _OpenCall) -> CallProgress:
-        call.lines += call.raw.data(call.told).count(b"\\n")
+        # A backslash that was told last may have its letter only now.
+        call.lines += call.raw.data(max(0, call.told - 1)).count(b"\\n")
         call.told = len(call.raw)
         call.announced = True
         return CallProgress(call.position, call.name, call.told, call.lines)

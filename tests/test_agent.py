@@ -1,5 +1,6 @@
 """The front door: bad input fails before any request; a run goes on through everything else."""
 
+import json
 import sys
 from collections import UserList
 from collections.abc import Callable
@@ -27,10 +28,10 @@ from agentcore import (
     tool,
 )
 from agentcore.endpoint import ModelChoice
-from agentcore.events import TextReceived, TurnFinished
+from agentcore.events import TextReceived, ToolArgumentsReceived, TurnFinished
 from agentcore.messages import Message, SystemMessage, ToolMessage, Usage, UserMessage
 from agentcore.settings import checked_workspace
-from agentcore.testing import Answer, Call, Reply, Send, stream
+from agentcore.testing import Answer, Call, GatewayTransport, Reply, Send, stream
 from agentcore.tools import write_file
 
 if TYPE_CHECKING:
@@ -501,3 +502,21 @@ async def test_what_a_call_sets_in_the_context_stays_inside(calls: int) -> None:
     told = [message.content for message in result.messages if isinstance(message, ToolMessage)]
     assert told == ["inside"] * calls
     assert name.get() == "outside"
+
+
+# A hundred deltas of arguments may lie in one network read: a display needs no word about each.
+async def test_a_listener_hears_in_the_end_how_far_the_arguments_of_a_burst_came(
+    tmp_path: Path,
+) -> None:
+    arguments = {"path": "a.txt", "mode": "create", "content": "a line, é\n" * 1_000}
+    call = Call(name="write_file", arguments=json.dumps(arguments, ensure_ascii=False))
+    transport = GatewayTransport()
+    transport.play(stream(Answer(calls=(call,)), piece=5), stream(Answer(text="Written.")))
+    agent = Agent("m", adapter=ADAPTER, tools=[write_file], workspace=tmp_path, transport=transport)
+    heard: list[RunEvent] = []
+    await agent.run("Write.", on_event=heard.append)
+    told = [event for event in heard if isinstance(event, ToolArgumentsReceived)]
+    assert (told[-1].received_bytes, told[-1].lines) == (len(call.arguments.encode()), 1_000)
+    assert [event.received_bytes for event in told] == sorted(
+        event.received_bytes for event in told
+    )

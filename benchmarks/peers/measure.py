@@ -11,6 +11,7 @@ import importlib
 import json
 import math
 import resource
+import sys
 import time
 import tracemalloc
 from contextlib import AbstractContextManager, nullcontext
@@ -74,7 +75,7 @@ async def memory(client: Any, size: int) -> dict[str, Any]:
     )
     whole = tracemalloc.get_traced_memory()[1]
     check(received, text)
-    return {"figures": [peak / len(text.encode()) for peak in (streamed[0], whole)]}
+    return {"figures": [peak / sys.getsizeof(text) for peak in (streamed[-1], whole)]}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from agentcore import Agent, Limits, Local, tool
-from agentcore.events import RunEvent, ToolStarted
+from agentcore.events import RunEvent, ToolArgumentsReceived
 from agentcore.messages import AssistantMessage, Message, UserMessage
 from agentcore.tools import write_file
 
@@ -37,8 +37,8 @@ class Client:
 
     async def tool(self, prompt: str, arrived) -> str:
         def listen(event: RunEvent) -> None:
-            if isinstance(event, ToolStarted):
-                arrived()
+            if isinstance(event, ToolArgumentsReceived):
+                arrived()  # each time: the last counts
 
         await self._writer.run(prompt, on_event=listen if arrived else self._on_event)
         return (self._workspace / "plan.md").read_text()
