@@ -1,7 +1,7 @@
 """What is asked of the event loop for every delta or call, and must cost next to nothing."""
 
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import copy_context
 from types import coroutine
 from typing import Any
@@ -28,41 +28,42 @@ def event_loop_clock() -> Callable[[], float]:
     return time.monotonic if is_asyncios else clock
 
 
-@coroutine
-def apart(work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+def apart(work: Coroutine[Any, Any, None]) -> Awaitable[None]:
     """Await `work` in a copy of the context: what it sets stays inside, as in a task of its own."""
     context = copy_context()
-    try:
-        signal = context.run(work.send, None)
-        while True:
-            try:
-                answer = yield signal
-            except BaseException as error:
-                signal = context.run(work.throw, error)
-            else:
-                signal = context.run(work.send, answer)
-    except StopIteration:
-        return
+    return _driven(
+        lambda answer: context.run(work.send, answer),
+        lambda error: context.run(work.throw, error),
+        on_wait=lambda: None,
+    )
 
 
-@coroutine
-def awaited(
-    work: Coroutine[Any, Any, None], *, on_wait: Callable[[], None]
-) -> Generator[Any, Any, None]:
+def awaited(work: Coroutine[Any, Any, None], *, on_wait: Callable[[], None]) -> Awaitable[None]:
     """Await `work`, and call `on_wait` once if it has to wait: when it first gives way to others.
 
     A listener that only draws never does. So what has to be done for one that waits, such as to
     stop a clock (3 µs on asyncio, as much to start it again), is not done for every delta.
     """
+    return _driven(work.send, work.throw, on_wait=on_wait)
+
+
+@coroutine
+def _driven(
+    send: Callable[[Any], Any],
+    throw: Callable[[BaseException], Any],
+    *,
+    on_wait: Callable[[], None],
+) -> Generator[Any, Any, None]:
+    """What `await` does with a coroutine, by these methods of it."""
     try:
-        signal = work.send(None)
+        signal = send(None)
         on_wait()
         while True:
             try:
                 answer = yield signal
             except BaseException as error:
-                signal = work.throw(error)
+                signal = throw(error)
             else:
-                signal = work.send(answer)
+                signal = send(answer)
     except StopIteration:
         return
