@@ -486,7 +486,7 @@ def _encoded(name: str, value: JsonValue, cache: PayloadCache) -> bytes:
     It is what `encode_json` gives, byte for byte.
     """
     if isinstance(value, list):
-        data = b"[%b]" % b",".join(cache.json(value, encode_json))
+        data = b"[%b]" % cache.joined(name, value, encode_json)
     else:
         data = encode_json(value)
     return b"%b:%b" % (_encoded_name(name), data)

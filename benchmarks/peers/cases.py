@@ -4,7 +4,8 @@ A client is an object with any of these methods; a case whose method it lacks is
 
     async def text(self, prompt) -> str                  the text of a streamed answer
     async def tool(self, prompt, arrived) -> str         the file that the one call wrote
-    async def loop(self, prompt) -> str                  the last text, after calls of add()
+    async def loop(self, prompt) -> str                  the last text, after calls of add(), async
+    async def loop_in_threads(self, prompt) -> str       the same with a plain function
     def conversation(self, messages) -> object           messages in the client's own types
     async def history(self, prompt, conversation) -> str the text of an answer to all of them
 
@@ -92,6 +93,10 @@ async def loop(client: Any, size: int) -> float:
     return await timed(client.loop(f"loop {size}"), streams.total(size))
 
 
+async def loop_in_threads(client: Any, size: int) -> float:
+    return await timed(client.loop_in_threads(f"loop {size}"), streams.total(size))
+
+
 async def one_turn(client: Any, size: int) -> float:
     return sum([await timed(client.text("text 3"), streams.text(3)) for _ in range(size)])
 
@@ -127,6 +132,7 @@ CASES = (
     Case("tool-paced", "tool", tool_paced, 1_000, 200, 50, "delta", paced=True),
     Case("one-turn", "text", one_turn, 100, 20, 5, "request"),
     Case("loop", "loop", loop, 200, 20, 5, "turn"),
+    Case("loop-threads", "loop_in_threads", loop_in_threads, 200, 20, 5, "turn"),
     Case("history", "history", history, 10, 2, 2, "request"),
     Case(
         "concurrent",

@@ -125,3 +125,12 @@ def test_messages_that_are_other_objects_each_time_are_not_kept() -> None:
         adapter.encode(request((UserMessage(content=content),), cache))
     alive = [one for one in gc.get_objects() if isinstance(one, UserMessage)]
     assert len([one for one in alive if one.content == content]) < 150
+
+
+def test_a_conversation_that_changes_before_its_end_is_joined_anew() -> None:
+    adapter, cache = Counting(base_url=BASE_URL), PayloadCache()
+    *_, longest = growing(6)
+    for messages in (longest[:5], (*longest[:2], *longest[3:]), longest[:3], longest, longest[1:]):
+        body = adapter.encode(request(messages, cache)).body
+        assert body == Local(base_url=BASE_URL).encode(request(messages, PayloadCache())).body
+    assert adapter.made == len(longest)

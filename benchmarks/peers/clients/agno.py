@@ -19,7 +19,7 @@ class Client:
             """Write a text file."""
             return self._desk.write(content)
 
-        def add(a: int, b: int) -> str:
+        async def add(a: int, b: int) -> str:
             """Add two numbers."""
             return str(a + b)
 

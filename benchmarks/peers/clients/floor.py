@@ -98,6 +98,8 @@ class Floor:
                 result(answer, str(values["a"] + values["b"])),
             ]
 
+    loop_in_threads = loop  # it has no reason to use one
+
     def conversation(self, messages: list[dict]) -> list[dict]:
         return messages
 

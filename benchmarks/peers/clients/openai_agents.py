@@ -24,7 +24,7 @@ class Client:
             return self._desk.write(content)
 
         @function_tool
-        def add(a: int, b: int) -> str:
+        async def add(a: int, b: int) -> str:
             """Add two numbers."""
             return str(a + b)
 

@@ -11,7 +11,13 @@ from agentcore.tools import write_file
 
 
 @tool
-def add(a: int, b: int) -> str:
+async def add(a: int, b: int) -> str:
+    """Add two numbers."""
+    return str(a + b)
+
+
+@tool(name="add")
+def add_in_thread(a: int, b: int) -> str:
     """Add two numbers."""
     return str(a + b)
 
@@ -23,14 +29,17 @@ class Client:
         self._workspace = Path(workspace)
         self._talker = Agent("bench", adapter=adapter, workspace=workspace)
         self._writer = Agent("bench", adapter=adapter, workspace=workspace, tools=[write_file])
-        self._adder = Agent(
-            "bench",
-            adapter=adapter,
-            workspace=workspace,
-            tools=[add],
-            limits=Limits(idle_turns=10_000),
+        self._adder, self._thread_adder = (
+            Agent(
+                "bench",
+                adapter=adapter,
+                workspace=workspace,
+                tools=[tool],
+                limits=Limits(idle_turns=10_000),
+            )
+            for tool in (add, add_in_thread)
         )
-        self.agents = (self._talker, self._writer, self._adder)
+        self.agents = (self._talker, self._writer, self._adder, self._thread_adder)
 
     async def text(self, prompt: str) -> str:
         return (await self._talker.run(prompt, on_event=self._on_event)).text
@@ -45,6 +54,9 @@ class Client:
 
     async def loop(self, prompt: str) -> str:
         return (await self._adder.run(prompt, on_event=self._on_event)).text
+
+    async def loop_in_threads(self, prompt: str) -> str:
+        return (await self._thread_adder.run(prompt, on_event=self._on_event)).text
 
     def conversation(self, messages: list[dict]) -> list[Message]:
         kinds = {"user": UserMessage, "assistant": AssistantMessage}

@@ -32,7 +32,7 @@ class Client:
             return self._desk.write(content)
 
         @self._adder.tool_plain
-        def add(a: int, b: int) -> str:
+        async def add(a: int, b: int) -> str:
             """Add two numbers."""
             return str(a + b)
 
