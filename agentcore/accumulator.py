@@ -70,12 +70,15 @@ class UnsavedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsaved:
-    """What is not saved yet of an answer. Reasoning is not among it."""
+    """What is not saved yet of an answer."""
 
     restarted: bool
     """What was saved of this answer before is void."""
     text: str
-    """It may begin or end with half of a surrogate pair."""
+    """It may begin or end with half of a surrogate pair; so may `reasoning`."""
+    reasoning: str
+    details: tuple[JsonObject, ...]
+    """Pieces of structured reasoning blocks, as they came."""
     calls: tuple[UnsavedCall, ...]
 
 
@@ -153,14 +156,16 @@ class _OpenCall:
 class Accumulator:
     """Feed it the events of one attempt; ask it for the verdict at the end."""
 
-    def __init__(self, *, cumulative_arguments: bool = False) -> None:
+    def __init__(self, *, cumulative_arguments: bool = False, saves_details: bool = False) -> None:
         """Start empty.
 
         Args:
             cumulative_arguments: The endpoint re-sends all arguments so far in each delta. Told by
                 the adapter: it cannot be told apart by structure.
+            saves_details: `unsaved` is to give the pieces of structured reasoning too.
         """
         self._cumulative = cumulative_arguments
+        self._saves_details = saves_details
         self._text = TextBuffer()
         self._reasoning = TextBuffer()
         self._details: dict[tuple[str, str], JsonObject] = {}
@@ -172,7 +177,8 @@ class Accumulator:
         self._told_reasoning = 0
         self._half_text = self._half_reasoning = ""
         self._restarted = False
-        self._saved_text = 0
+        self._saved_text = self._saved_reasoning = 0
+        self._unsaved_details: list[JsonObject] = []
         self._saved_is_void = False
         self.unsaved_size = 0
         """About how many characters `unsaved` would give: to ask whether it is worth a call."""
@@ -264,13 +270,17 @@ class Accumulator:
         repeats all arguments with every delta.
         """
         text = self._text.text(self._saved_text)
-        self._saved_text = len(self._text)
+        reasoning = self._reasoning.text(self._saved_reasoning)
+        self._saved_text, self._saved_reasoning = len(self._text), len(self._reasoning)
+        details, self._unsaved_details = tuple(self._unsaved_details), []
         calls = tuple(self._unsaved_call(call) for call in self._calls if self._is_unsaved(call))
         restarted, self._saved_is_void = self._saved_is_void, False
         self.unsaved_size = 0
-        if not (text or calls or restarted):
+        if not (text or reasoning or details or calls or restarted):
             return None
-        return Unsaved(restarted=restarted, text=text, calls=calls)
+        return Unsaved(
+            restarted=restarted, text=text, reasoning=reasoning, details=details, calls=calls
+        )
 
     def partial(self, new_id: Callable[[], str], taken: Collection[str] = ()) -> Partial:
         """All that came, with an id for every call that came without one or with one in use.
@@ -375,6 +385,8 @@ class Accumulator:
 
     def _feed_detail(self, detail: JsonObject) -> bool:
         """Merge a piece of a reasoning block; True when it says something."""
+        if self._saves_details:
+            self._unsaved_details.append(detail)
         key = (str(detail.get("type")), str(detail.get("index", len(self._details))))
         known = self._details.setdefault(key, {})
         says_something = False
@@ -397,9 +409,12 @@ class Accumulator:
             self._told_text or self._told_reasoning or any(c.announced for c in self._calls)
         )
         self._saved_is_void = self._saved_is_void or bool(
-            self._saved_text or any(call.saved_as is not None for call in self._calls)
+            self._saved_text
+            or self._saved_reasoning
+            or any(call.saved_as is not None for call in self._calls)
         )
-        self._saved_text = self.unsaved_size = 0
+        self._saved_text = self._saved_reasoning = self.unsaved_size = 0
+        self._unsaved_details = []
         self._text, self._reasoning = TextBuffer(), TextBuffer()
         self._details, self._detail_texts = {}, {}
         self._calls, self._by_index, self._by_id = [], {}, {}

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, get_args
 
 import anyio
+import anyio.to_thread
 from anyio.lowlevel import current_token
 
 from agentcore.clocks import Clocks
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
 
     from agentcore.client import Client
     from agentcore.connections import Connections
-    from agentcore.run import Learned, RunResult
+    from agentcore.handle import RunHandle, RunInfo
+    from agentcore.journal import JournalStore
+    from agentcore.journal.writing import RunJournal
+    from agentcore.run import Learned, Run, RunResult
 
 __all__ = ["Agent", "EventStream", "Listener", "send_all"]
 
@@ -104,6 +108,7 @@ class Agent:
         allow_unconfined: Iterable[str] = (),
         approve: Approve | None = None,
         guidance: str | os.PathLike[str] | None = None,
+        journal: "str | os.PathLike[str] | JournalStore | None" = None,
         transport: "httpx2.AsyncBaseTransport | None" = None,
         fast: bool = True,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -136,6 +141,9 @@ class Agent:
             guidance: A folder of templates, `<name>.md.jinja`: they take the place of the
                 package's texts for the model and the person. None means the package's own;
                 `agentcore guidance` shows them.
+            journal: Where runs with a `run_id` are written: a file, or `sqlite:///` and a file;
+                None for `.agentcore/runs.db` in the workspace. Runs without one are written
+                nowhere.
             transport: Takes the place of the network, for tests in process.
             fast: Go through aiohttp, which costs less, where the extra `fast` is installed, the
                 loop is asyncio's and no proxy is set; False: never.
@@ -161,6 +169,8 @@ class Agent:
         self.allow_unconfined = tuple(allow_unconfined)
         self.approve = approve
         self.guidance = guidance
+        self.journal = journal
+        self._opened: tuple[str, JournalStore] | None = None
         self._transport = transport
         self._fast = fast
         self._sleep, self._roll = sleep, roll
@@ -192,6 +202,7 @@ class Agent:
         prompt: str | None = None,
         *,
         messages: Sequence[Message] = (),
+        run_id: str | None = None,
         on_event: Listener | None = None,
     ) -> "RunResult":
         """Carry a prompt to its end.
@@ -199,12 +210,132 @@ class Agent:
         Args:
             prompt: What the person says; None goes on with `messages` as they are.
             messages: A conversation to go on with, as a result or a `RunError` holds it.
+            run_id: A name for the run, which makes it durable: what it does is written to the
+                journal, and the same call in another process goes on where this one was killed. Of
+                a run that is done it gives the result, at once; one that failed it goes on with.
             on_event: Gets every event. If it raises it is detached, with a warning.
 
         Raises:
-            ConfigurationError: No key, or a setting changed to something that cannot be used.
-            RunError: The run cannot go on. It carries the ledger and the conversation so far.
+            ConfigurationError: No key, or a setting changed to something that cannot be used; or
+                the run of this id was given another prompt.
+            RunBusy: A process that lives drives the run of this id.
+            RunError: The run cannot go on. It carries the ledger and the conversation so far. Of a
+                run that was cancelled it is raised at once; `resume` goes on with that.
         """
+        if run_id is not None:
+            await self.submit(prompt, messages=messages, run_id=run_id)
+            return await self._drive(run_id, on_event, goes_on_from=frozenset({"failed"}))
+        opening, _ = self._opening(prompt, messages)
+        settings = self._settings()
+        async with self._started(settings, on_event, None) as run:
+            return await run.to_the_end(opening)
+
+    # --- named runs -------------------------------------------------------------------------
+
+    async def submit(
+        self, prompt: str | None = None, *, messages: Sequence[Message] = (), run_id: str
+    ) -> "RunHandle":
+        """Enter a run into the journal; whoever resumes or drives it carries it to its end.
+
+        Submitting the same run twice is submitting it once.
+
+        Raises:
+            ConfigurationError: The run of this id was given another prompt.
+            JournalError: It cannot be written.
+        """
+        from agentcore.driving import check_given, check_run_id
+        from agentcore.journal import NewRun
+
+        opening, added_system = self._opening(prompt, messages)
+        settings = self._settings()
+        new = NewRun(
+            id=check_run_id(run_id),
+            opening=tuple(opening),
+            added_system=added_system,
+            model=settings.endpoints[0].model,
+            tools=tuple(tool.name for tool in settings.tools),
+        )
+        stored = await anyio.to_thread.run_sync(self._journal().submit, new)
+        check_given(stored, new.given)
+        return self.get_run(run_id)
+
+    async def resume(self, run_id: str, *, on_event: Listener | None = None) -> "RunResult":
+        """Go on with a run of the journal, also with one that failed or was cancelled.
+
+        Raises:
+            UnknownRun: There is none of this id.
+            RunBusy: A process that lives drives it.
+            RunError: It cannot go on.
+        """
+        return await self._drive(run_id, on_event, goes_on_from=frozenset({"failed", "cancelled"}))
+
+    async def drive(self, run_id: str, *, on_event: Listener | None = None) -> "RunResult":
+        """Carry a submitted run to its end, or give the end that it has: for engines.
+
+        It may be called any number of times, from anywhere, at once: one call drives, the others
+        wait until it is done or its process is dead, and go on then.
+
+        Raises:
+            UnknownRun: There is none of this id.
+            RunError: It ended so, now or before.
+        """
+        return await self._drive(run_id, on_event, waits=True)
+
+    async def runs(self) -> "tuple[RunInfo, ...]":
+        """All runs of the journal, the one that was written to last first."""
+        from agentcore.handle import info_of
+
+        def find() -> "tuple[RunInfo, ...]":
+            store = self._journal()
+            return tuple(info_of(store, run) for run in store.all())
+
+        return await anyio.to_thread.run_sync(find)
+
+    def get_run(self, run_id: str) -> "RunHandle":
+        """A handle to a run of the journal; nothing is read yet."""
+        from agentcore.handle import RunHandle
+
+        return RunHandle(self._journal(), run_id, self.resume)
+
+    async def cancel(self, run_id: str, reason: str = "") -> None:
+        """End a run, whichever process drives it. See `RunHandle.cancel`."""
+        await self.get_run(run_id).cancel(reason)
+
+    async def send(self, run_id: str, text: str) -> int:
+        """Say something to a run, whichever process drives it. See `RunHandle.send`."""
+        return await self.get_run(run_id).send(text)
+
+    async def fork(
+        self, run_id: str, new_id: str, *, after: int | None = None, text: str = ""
+    ) -> "RunHandle":
+        """Copy a run's rows into a new run. See `RunHandle.fork`."""
+        return await self.get_run(run_id).fork(new_id, after=after, text=text)
+
+    async def _drive(
+        self,
+        run_id: str,
+        on_event: Listener | None,
+        *,
+        goes_on_from: frozenset[str] = frozenset(),
+        waits: bool = False,
+    ) -> "RunResult":
+        from agentcore.driving import check_run_id, drive
+
+        settings = self._settings()
+        return await drive(
+            self._journal(),
+            check_run_id(run_id),
+            settings,
+            lambda journal: self._started(settings, on_event, journal),
+            goes_on_from=goes_on_from,
+            waits=waits,
+        )
+
+    @asynccontextmanager
+    async def _started(
+        self, settings: Settings, on_event: Listener | None, journal: "RunJournal | None"
+    ) -> "AsyncIterator[Run]":
+        """A run that is about to begin, or to go on."""
         # The loop is loaded by the first run, before any clock watches: who only makes an agent, or
         # imports one, does not wait for it.
         from agentcore.draft_store import DraftStore
@@ -212,10 +343,8 @@ class Agent:
         from agentcore.run import Run
         from agentcore.turn import Chance
 
-        emit = Emitter(on_event) if on_event is not None else None
-        settings = self._settings()
         async with self._client() as client:
-            run = Run(
+            yield Run(
                 settings=self._settings,
                 first=settings,
                 client=client,
@@ -224,21 +353,34 @@ class Agent:
                 ),
                 learned=self._learned,
                 store=DraftStore(settings.workspace),
-                emit=emit,
+                emit=Emitter(on_event) if on_event is not None else None,
+                journal=journal,
             )
-            return await run.to_the_end(self._opening(prompt, messages))
+
+    def _journal(self) -> "JournalStore":
+        """Where named runs are written, opened once for as long as it is the same place."""
+        from agentcore.journal.places import journal_at
+
+        if self.journal is not None and not isinstance(self.journal, (str, os.PathLike)):
+            return self.journal
+        place = os.fspath(self.journal) if self.journal is not None else ""
+        place = place or str(checked_workspace(self.workspace) / ".agentcore" / "runs.db")
+        if self._opened is None or self._opened[0] != place:
+            self._opened = place, journal_at(place)
+        return self._opened[1]
 
     def run_sync(
         self,
         prompt: str | None = None,
         *,
         messages: Sequence[Message] = (),
+        run_id: str | None = None,
         on_event: Listener | None = None,
     ) -> "RunResult":
         """`run` for scripts: blocks until the end, on a new asyncio loop."""
 
         async def main() -> "RunResult":
-            return await self.run(prompt, messages=messages, on_event=on_event)
+            return await self.run(prompt, messages=messages, run_id=run_id, on_event=on_event)
 
         if _loop_is_running():
             raise ConfigurationError("run_sync() inside async code: use `await agent.run(…)` there")
@@ -246,7 +388,11 @@ class Agent:
 
     @asynccontextmanager
     async def stream(
-        self, prompt: str | None = None, *, messages: Sequence[Message] = ()
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] = (),
+        run_id: str | None = None,
     ) -> AsyncIterator[EventStream]:
         """Run, and iterate over the events: `async with agent.stream(prompt) as events`.
 
@@ -260,7 +406,9 @@ class Agent:
         async def run() -> None:
             async with send:
                 try:
-                    outcome.append(await self.run(prompt, messages=messages, on_event=send.send))
+                    outcome.append(
+                        await self.run(prompt, messages=messages, run_id=run_id, on_event=send.send)
+                    )
                 except Exception as error:
                     failure.append(error)
 
@@ -330,7 +478,10 @@ class Agent:
         self._resolved = given, [endpoint.place for endpoint in endpoints], endpoints
         return endpoints
 
-    def _opening(self, prompt: str | None, messages: Sequence[Message]) -> list[Message]:
+    def _opening(
+        self, prompt: str | None, messages: Sequence[Message]
+    ) -> tuple[list[Message], bool]:
+        """The conversation that a run begins with, and whether it begins with our instructions."""
         conversation = list(messages)
         for message in conversation:
             if not isinstance(message, get_args(get_args(Message)[0])):
@@ -338,13 +489,16 @@ class Agent:
                     f"messages: a {type(message).__name__} is no message; load_messages() reads "
                     "them from JSON"
                 )
-        if self.system and not any(isinstance(m, SystemMessage) for m in conversation):
+        adds_system = bool(self.system) and not any(
+            isinstance(message, SystemMessage) for message in conversation
+        )
+        if adds_system:
             conversation.insert(0, SystemMessage(content=self.system))
         if prompt is not None:
             conversation.append(UserMessage(content=mend_surrogates(prompt)))
         if not conversation:
             raise ConfigurationError("run(): give a prompt, or messages to go on with")
-        return conversation
+        return conversation, adds_system
 
 
 def _loop_is_running() -> bool:

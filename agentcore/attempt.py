@@ -19,7 +19,6 @@ from agentcore.accumulator import Accumulator, News
 from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
-from agentcore.draft_store import LiveDraft
 from agentcore.emitter import Emitter
 from agentcore.event_loop import awaited
 from agentcore.events import (
@@ -33,6 +32,7 @@ from agentcore.events import (
 )
 from agentcore.facts import ErrorFacts, Phase
 from agentcore.kinds import KIND_OF_CAUSE, CutCause
+from agentcore.live import Live
 from agentcore.providers.base import ProviderAdapter, Wire
 from agentcore.sse import ServerSentEvent, SSEDecoder
 from agentcore.verdict import Partial, Verdict, judge
@@ -63,8 +63,8 @@ class Attempt:
     silence: Silence
     accumulator: Accumulator
     emit: Emitter | None
-    live: LiveDraft | None = None
-    """Brings what arrives to the disk; the turn closes it. None: nothing is written."""
+    live: Live | None = None
+    """Brings what arrives to safety; the turn closes it. None: nothing is written."""
     clock: Callable[[], float] = anyio.current_time
     """Seconds, on the clock of the event loop; looked at for every block."""
     on_block: Callable[[bytes], None] | None = None

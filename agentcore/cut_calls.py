@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from agentcore.draft_store import DraftError, DraftStore
 from agentcore.drafts import CutCall, Draft, Unfinished, shown_end
+from agentcore.errors import JournalError
 from agentcore.events import DraftKept, GuidanceGiven, RunEvent
 from agentcore.guidance import (
     CapGuidance,
@@ -26,7 +27,7 @@ from agentcore.guidance import (
 )
 from agentcore.history import has_stand_in
 from agentcore.kinds import CutCause
-from agentcore.ledger import AttemptRecord
+from agentcore.ledger import PROCESS_ENDED, AttemptRecord
 from agentcore.messages import JsonObject
 from agentcore.resumption import next_call, text_after
 from agentcore.tools.base import (
@@ -50,6 +51,10 @@ class Guided:
     result: ToolResult
     on_disk: str
     """What is true of its target, one sentence; empty when nothing is known."""
+    kept_lines: int = 0
+    """Whole lines that were stored and were not there before."""
+    unfinished: Unfinished | None = None
+    """Where they are."""
     stop: str = ""
     """Why the run must not go on; empty when it may."""
 
@@ -86,6 +91,7 @@ class CutCalls:
         record: AttemptRecord,
         code_tool: str,
         templates: Templates,
+        stored_after: int | None = None,
     ) -> Guided:
         """Store what arrived of a cut call, and tell the model how to go on.
 
@@ -97,8 +103,9 @@ class CutCalls:
             record: The ledger row of the attempt that it came in.
             code_tool: Name of a tool that runs programs; empty when none is on offer.
             templates: The words.
+            stored_after: As of `CutDraft`.
         """
-        kept, draft_id = await self._keep(cut, tool, context, record)
+        kept, draft_id = await self._keep(cut, tool, context, record, stored_after)
         kind = _guidance_for(cause, cut)
         level = self._count(cut, tool, kept)
         stop = ""
@@ -122,7 +129,13 @@ class CutCalls:
         text = templates.render(guidance)
         await self._tell(cut, guidance.template, text, record)
         result = ToolResult(content=text, is_error=True, changed=kept.new_lines > 0)
-        return Guided(result=result, on_disk=kept.on_disk, stop=stop)
+        return Guided(
+            result=result,
+            on_disk=kept.on_disk,
+            kept_lines=kept.new_lines,
+            unfinished=self._unfinished.get(draft_id or target) if kept.new_lines else None,
+            stop=stop,
+        )
 
     async def keep_text(
         self, cut: CutCall, tool: Tool, context: ToolContext, record: AttemptRecord
@@ -132,7 +145,12 @@ class CutCalls:
         return kept
 
     async def _keep(
-        self, cut: CutCall, tool: Tool, context: ToolContext, record: AttemptRecord
+        self,
+        cut: CutCall,
+        tool: Tool,
+        context: ToolContext,
+        record: AttemptRecord,
+        stored_after: int | None = None,
     ) -> tuple[Continuation, str]:
         """How to go on, and the id of the parked draft that holds the text; empty for none."""
         if has_stand_in(cut.text):
@@ -141,16 +159,18 @@ class CutCalls:
         kept = Continuation(on_disk="Nothing of it was stored.", next_call="")
         draft: Draft | None = None
         resumed = cut.fields.get("resume") if tool.takes_resume else None
-        said = None if resumed else await self._on_cut(cut, tool, context, target)
+        said = None
+        if not resumed:
+            said = await self._on_cut(cut, tool, context, target, stored_after)
         if said is not None and said.park_with is not None:
             kept, draft = await self._park(
-                replace(cut, fields={**cut.fields, **said.park_with}), tool, resumed
+                replace(cut, fields={**cut.fields, **said.park_with}), tool, resumed, context.key
             )
             kept = replace(kept, on_disk=f"{said.on_disk} {kept.on_disk}")
         elif said is not None:
             kept = said
         elif cut.text:
-            kept, draft = await self._park(cut, tool, resumed)
+            kept, draft = await self._park(cut, tool, resumed, context.key)
         draft_id = draft.id if draft is not None else ""
         if kept.new_lines:
             await self._stored(cut, target, kept, draft_id, record)
@@ -175,24 +195,64 @@ class CutCalls:
             if changed:
                 self._written.add(target)
 
+    def recall(
+        self, cut: CutCall, tool: Tool, kept_lines: int, unfinished: Unfinished | None
+    ) -> None:
+        """What a cut call came to that another process has answered."""
+        self._count(cut, tool, Continuation(on_disk="", next_call="", new_lines=kept_lines))
+        self._smallest(cut, tool)
+        if unfinished is not None:
+            self._remember(unfinished)
+
+    def recall_success(
+        self, tool: str, targets: Collection[str], finished: Collection[str], *, changed: bool
+    ) -> None:
+        """What a whole call came to that another process has made; it succeeded."""
+        self._cuts.pop((tool, ""), None)
+        for key in finished:
+            one = self._unfinished.pop(key, None)
+            if one is not None and one.draft_id:
+                self.continued.update(targets)
+        for target in targets:
+            self._cuts.pop((tool, target), None)
+            if changed:
+                self._written.add(target)
+
     def forget_counts(self) -> None:
         """Another endpoint is asked from now on: what did not get through before may do so."""
         self._cuts.clear()
 
+    @property
+    def unfinished_keys(self) -> frozenset[str]:
+        """Ids of drafts, and targets, whose cut texts are not whole."""
+        return frozenset(self._unfinished)
+
     # --- storing ----------------------------------------------------------------------------
 
     async def _on_cut(
-        self, cut: CutCall, tool: Tool, context: ToolContext, target: str
+        self,
+        cut: CutCall,
+        tool: Tool,
+        context: ToolContext,
+        target: str,
+        stored_after: int | None,
     ) -> Continuation | None:
-        given = CutDraft(fields=cut.fields, text=cut.text, ours=target in self._written)
+        given = CutDraft(
+            fields=cut.fields,
+            text=cut.text,
+            ours=target in self._written,
+            stored_after=stored_after,
+        )
         try:
             return await tool.run_on_cut(context, given)
+        except JournalError:
+            raise
         except Exception:  # a hook may raise anything; the text is parked then
             _log.warning("the on_cut hook of %s raised", tool.name, exc_info=True)
             return None
 
     async def _park(
-        self, cut: CutCall, tool: Tool, resumed: JsonValue
+        self, cut: CutCall, tool: Tool, resumed: JsonValue, key: str
     ) -> tuple[Continuation, Draft | None]:
         """Park a text in the workspace, after the draft that the call resumed if it did."""
         try:
@@ -202,17 +262,21 @@ class CutCalls:
                 except InvalidArguments as error:
                     told = next_call(before, cut.fields)
                     return Continuation(on_disk=str(error), next_call=told), None
-                draft = await anyio.to_thread.run_sync(self.store.extend, before.id, text)
+                draft = await self._extended(before.id, text, key)
                 new_lines = draft.lines - before.lines
             elif (begun := self._begun_anew(cut, tool)) is not None:
                 # The same text once more: only what it goes beyond the kept one is new.
                 text = cut.text[len(begun.text) :]
-                draft = await anyio.to_thread.run_sync(self.store.extend, begun.id, text)
+                draft = await self._extended(begun.id, text, key)
                 new_lines = draft.lines - begun.lines
             else:
                 draft = await anyio.to_thread.run_sync(
                     lambda: self.store.park(
-                        tool=tool.name, argument=tool.draft, fields=cut.fields, text=cut.text
+                        tool=tool.name,
+                        argument=tool.draft,
+                        fields=cut.fields,
+                        text=cut.text,
+                        key=key,
                     )
                 )
                 new_lines = draft.lines
@@ -229,14 +293,14 @@ class CutCalls:
         )
         return said, draft
 
+    async def _extended(self, draft_id: str, text: str, key: str) -> Draft:
+        return await anyio.to_thread.run_sync(lambda: self.store.extend(draft_id, text, key=key))
+
     async def _stored(
         self, cut: CutCall, target: str, kept: Continuation, draft_id: str, record: AttemptRecord
     ) -> None:
-        if target and not draft_id:
-            self._written.add(target)
-            self.continued.add(target)
-        self._unfinished[draft_id or target] = Unfinished(
-            tool=cut.call.name, target=target, draft_id=draft_id, on_disk=kept.on_disk
+        self._remember(
+            Unfinished(tool=cut.call.name, target=target, draft_id=draft_id, on_disk=kept.on_disk)
         )
         if self.emit is not None:
             await self.emit(
@@ -251,6 +315,12 @@ class CutCalls:
                     new_bytes=len(cut.text.encode(errors="replace")),
                 )
             )
+
+    def _remember(self, one: Unfinished) -> None:
+        if one.target and not one.draft_id:
+            self._written.add(one.target)
+            self.continued.add(one.target)
+        self._unfinished[one.draft_id or one.target] = one
 
     def _known(self, draft_id: JsonValue) -> Draft | None:
         """The draft of this id; None where a model made one up: its text is parked anew."""
@@ -329,6 +399,8 @@ def _guidance_for(cause: CutCause, cut: CutCall) -> type[Guidance]:
 def reason_of(cause: CutCause, record: AttemptRecord) -> str:
     """What happened, in a few words that complete "Your call was cut: …"."""
     match cause:
+        case CutCause.DROPPED if record.rule == PROCESS_ENDED:
+            return "the process that received it ended"
         case CutCause.DROPPED:
             return f"the connection was lost after {record.seconds:.0f} s"
         case CutCause.STALLED | CutCause.SILENT:

@@ -17,6 +17,7 @@ from agentcore.arguments import parse_arguments
 from agentcore.cut_calls import CutCalls, Guided
 from agentcore.draft_store import DraftError, DraftStore
 from agentcore.drafts import CutCall, Draft, Kept, Unfinished
+from agentcore.errors import JournalError
 from agentcore.event_loop import apart
 from agentcore.events import RunEvent, ToolFinished, ToolStarted
 from agentcore.guidance import (
@@ -31,9 +32,12 @@ from agentcore.guidance import (
     StillRunningGuidance,
     Templates,
     TimedOutGuidance,
+    UnknownOutcomeGuidance,
     UnknownToolGuidance,
 )
 from agentcore.history import has_stand_in
+from agentcore.journal import CallBegun, CallEnded, StoredTurn
+from agentcore.journal.writing import RunJournal
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import AssistantMessage, JsonObject, ToolCall, ToolMessage, mend_surrogates
 from agentcore.repeats import HINT_AT, STOP_AT, Repeats
@@ -43,6 +47,7 @@ from agentcore.resumption import resume
 from agentcore.scheduling import Touches
 from agentcore.tools.approval import Approve, Denied, approve_call
 from agentcore.tools.base import (
+    Begun,
     InvalidArguments,
     ModelRetry,
     Running,
@@ -51,6 +56,7 @@ from agentcore.tools.base import (
     ToolFailed,
     ToolResult,
 )
+from agentcore.tools.context import NotDone
 from agentcore.tools.signature import is_async
 
 __all__ = ["Dispatched", "Dispatcher"]
@@ -125,6 +131,11 @@ class Dispatcher:
     """Asked before a call runs that needs approval; None denies it."""
     templates: Templates = field(default_factory=Templates)
     """The words for the model."""
+    journal: RunJournal | None = None
+    """Where begun calls and results are written, each before anything follows from it."""
+    _begun: Mapping[str, tuple[CallBegun, float]] = field(default_factory=dict)
+    """Id of a call of the answer that is dispatched now → what another process, which died in it,
+    has written of its beginning."""
     _cuts: CutCalls = field(init=False)
     _repeats: Repeats = field(default_factory=Repeats)
     _results: dict[str, ToolResult] = field(default_factory=dict)
@@ -137,7 +148,12 @@ class Dispatcher:
         self._cuts = CutCalls(store=self.store, emit=self.emit)
 
     async def dispatch(
-        self, message: AssistantMessage, kept: Kept | None, record: AttemptRecord
+        self,
+        message: AssistantMessage,
+        kept: Kept | None,
+        record: AttemptRecord,
+        *,
+        left: StoredTurn | None = None,
     ) -> Dispatched:
         """Answer every call of a message.
 
@@ -145,9 +161,15 @@ class Dispatcher:
             message: The answer, as it stands in the history.
             kept: What was cut in it; None for a whole answer.
             record: The ledger row of the attempt that it came in.
+            left: What another process has done of it before it died; None for nothing.
         """
-        cut_calls = {cut.call.id: cut for cut in kept.cut_calls} if kept is not None else {}
-        self._results = {}
+        self._results = _results_of(left)
+        self._begun = left.begun if left is not None else {}
+        cut_calls = {
+            cut.call.id: cut
+            for cut in (kept.cut_calls if kept is not None else ())
+            if cut.call.id not in self._results
+        }
         self._running.clear()
         self._repeats.new_answer()
         stops: list[str] = []
@@ -161,7 +183,8 @@ class Dispatcher:
             finally:
                 call.ended.set()
 
-        closed = [call for call in message.tool_calls if call.id not in cut_calls]
+        done = cut_calls.keys() | self._results.keys()
+        closed = [call for call in message.tool_calls if call.id not in done]
         if len(closed) == 1:
             # A task costs 45 µs, this 2.
             await apart(answer(await self._prepare(closed[0], stops), ()))
@@ -204,6 +227,41 @@ class Dispatcher:
         began = call.id in self._running
         return self._told(CancelledGuidance(tool=call.name, began=began, by_itself=False))
 
+    def recall(self, turn: StoredTurn) -> None:
+        """Remember what the calls of an answer came to that another process has dispatched."""
+        kept = turn.ended.kept
+        cuts = {cut.call.id: cut for cut in kept.cut_calls} if kept is not None else {}
+        self._repeats.new_answer()
+        for call in turn.ended.message.tool_calls:
+            if (result := turn.results.get(call.id)) is None:
+                continue
+            self.context.notes.update(result.notes)
+            if (cut := cuts.get(call.id)) is not None:
+                if (tool := self.tools.get(call.name)) is not None:
+                    self._cuts.recall(cut, tool, result.kept_lines, result.unfinished)
+            elif result.is_error:
+                if result.is_counted:
+                    self._repeats.failed(call.name, _fields_of(call))
+            else:
+                if not self._repeats.is_empty:
+                    changed = result.changed or result.clears
+                    self._repeats.succeeded(call.name, _fields_of(call), changed=changed)
+                self._cuts.recall_success(
+                    call.name, result.writes, result.finishes, changed=result.changed
+                )
+
+    async def give_up(self, turn: StoredTurn) -> None:
+        """Answer the calls of an answer that processes die in again and again: none is made."""
+        assert self.journal is not None, "who goes on with a turn has a journal"
+        for call in turn.ended.message.tool_calls:
+            if call.id not in turn.results:
+                told = self._told(UnknownOutcomeGuidance(tool=call.name, target=""))
+                ended = CallEnded(
+                    call_id=call.id, tool=call.name, content=told.content, is_error=True
+                )
+                await self.journal.append(ended)
+                turn.results[call.id] = ended
+
     @property
     def unfinished(self) -> tuple[Unfinished, ...]:
         """Cut texts of this run that no whole call has gone on from, oldest first."""
@@ -212,7 +270,7 @@ class Dispatcher:
     async def keep_text(self, cut: CutCall, record: AttemptRecord) -> None:
         """Store what arrived of a cut call that the run ends with."""
         if (tool := self.tools.get(cut.call.name)) is not None:
-            await self._cuts.keep_text(cut, tool, self._context(cut.call), record)
+            await self._cuts.keep_text(cut, tool, self._context(cut.call, tool), record)
 
     def forget_cuts(self) -> None:
         """Another endpoint is asked from now on: what did not get through before may do so."""
@@ -223,26 +281,70 @@ class Dispatcher:
         tool = self.tools.get(cut.call.name)
         if tool is None:
             guided = Guided(result=self._no_such_tool(cut.call), on_disk="")
+        elif (unknown := await self._settle(cut.call, tool, cut.fields)) is not None and (
+            unknown.is_error
+        ):
+            guided = Guided(result=unknown, on_disk="")
         else:
+            if tool.on_cut_hook is not None:
+                await self._begin(cut.call, tool)
             self._running.add(cut.call.id)
             guided = await self._cuts.answer(
                 cut,
                 tool,
-                self._context(cut.call),
+                self._context(cut.call, tool),
                 cause=kept.cause,
                 record=record,
                 code_tool=self._name_of("execute_code"),
                 templates=self.templates,
+                stored_after=self._stored_after(cut.call) if unknown is not None else None,
             )
+        if self.journal is not None:
+            ended = CallEnded(
+                call_id=cut.call.id,
+                tool=cut.call.name,
+                content=guided.result.content,
+                is_error=guided.result.is_error,
+                changed=guided.result.changed,
+                notes=self.journal.fresh_tool_notes(self.context.notes),
+                kept_lines=guided.kept_lines,
+                unfinished=guided.unfinished,
+            )
+            await self.journal.append(ended)
         self._results[cut.call.id] = guided.result
         return guided
+
+    async def _settle(
+        self, call: ToolCall, tool: Tool, arguments: Mapping[str, Any]
+    ) -> ToolResult | None:
+        """What came of a call that another process died in; None: it is to be made now."""
+        if call.id not in self._begun:
+            return None
+        record, at = self._begun[call.id]
+        begun = Begun(at=at, evidence=record.evidence, context=self._context(call, tool))
+        try:
+            answer = await tool.ask_settled(record.key, arguments, begun)
+        except Exception:  # a hook may raise anything; nobody knows then
+            _log.warning("the settled hook of %s raised", tool.name, exc_info=True)
+            answer = None
+        if isinstance(answer, NotDone):
+            return None
+        if answer is not None:
+            return answer
+        target = arguments.get(tool.writes) if tool.writes else None
+        quoted = json.dumps(target, ensure_ascii=False) if isinstance(target, str) else ""
+        return self._told(UnknownOutcomeGuidance(tool=tool.name, target=quoted))
+
+    def _stored_after(self, call: ToolCall) -> int:
+        """After how many lines a cut call's text was put that is in its place."""
+        lines = self._begun[call.id][0].evidence.get("lines_before")
+        return lines if isinstance(lines, int) else 0
 
     # --- before a call runs -----------------------------------------------------------------
 
     async def _prepare(self, call: ToolCall, stops: list[str]) -> _Call:
         """Everything that is decided of a call before it waits for others."""
-        parsed = parse_arguments(call.arguments or "{}")
-        fields: JsonObject = parsed.fields if parsed is not None else {}
+        fields = _fields_of(call)
         prepared = _Call(call=call, tool=self.tools.get(call.name), fields=fields)
         if failed := self._repeats.refuse(call.name, fields):
             if failed >= STOP_AT:
@@ -272,6 +374,8 @@ class Dispatcher:
         if tool.takes_resume:
             fields, call.draft = await anyio.to_thread.run_sync(resume, self.store, tool, fields)
         call.arguments = tool.validate(fields)
+        if call.call.id in self._begun:
+            return  # it was approved when it began
         answer = await approve_call(
             tool.name,
             tool.needs_approval,
@@ -300,8 +404,24 @@ class Dispatcher:
                 ToolStarted(turn=record.turn, attempt=record.attempt, call_id=id_, name=name)
             )
         started = self.clock()
+        unfinished = self._cuts.unfinished_keys
         result = self._counted(call, call.refusal or await self._call(call))
         result = replace(result, content=await self._cap(mend_surrogates(result.content)))
+        if self.journal is not None:
+            ended = CallEnded(
+                call_id=id_,
+                tool=name,
+                content=result.content,
+                is_error=result.is_error,
+                changed=result.changed,
+                seconds=self.clock() - started,
+                writes=tuple(sorted(call.touches.writes)),
+                clears=call.tool is not None and call.tool.alone,
+                is_counted=call.is_counted,
+                notes=self.journal.fresh_tool_notes(self.context.notes),
+                finishes=tuple(sorted(unfinished - self._cuts.unfinished_keys)),
+            )
+            await self.journal.append(ended)
         self._results[id_] = result
         if self.emit is not None:
             await self.emit(
@@ -345,13 +465,17 @@ class Dispatcher:
                     target=_shared(call.touches, lingering.touches),
                 )
             )
+        if (settled := await self._settle(call.call, call.tool, call.arguments)) is not None:
+            return settled
+        await self._begin(call.call, call.tool)
         running = Running()
         try:
             if call.draft is not None:
                 # A sibling may have gone on from the same draft meanwhile.
                 await anyio.to_thread.run_sync(self.store.read, call.draft.id)
             self._running.add(call.call.id)
-            result = await call.tool.run(call.arguments, self._context(call.call), running)
+            context = self._context(call.call, call.tool)
+            result = await call.tool.run(call.arguments, context, running)
             if running.timed_out_after is not None:
                 result = self._told(
                     TimedOutGuidance(
@@ -360,6 +484,8 @@ class Dispatcher:
                         still_running=running.goes_on,
                     )
                 )
+        except JournalError:
+            raise
         except (DraftError, ModelRetry, ToolFailed) as error:
             return _error(_text_of(error))
         except (Exception, SystemExit) as error:
@@ -380,15 +506,26 @@ class Dispatcher:
             self._cuts.resumed(call.draft, call.touches.writes)
         return result
 
+    async def _begin(self, call: ToolCall, tool: Tool) -> None:
+        """Write that a call begins which must not be repeated."""
+        if self.journal is not None and tool.repeat == "never" and not tool.begins_itself:
+            key = self.journal.key(call.id)
+            await self.journal.append(CallBegun(call_id=call.id, tool=tool.name, key=key))
+
     def _holds(self, touches: Touches) -> _Lingering | None:
         """A call that was given up, still runs, and must not meet one that touches this."""
         self._lingering = [one for one in self._lingering if one.running.goes_on]
         return next((one for one in self._lingering if touches.conflicts_with(one.touches)), None)
 
-    def _context(self, call: ToolCall) -> ToolContext:
+    def _context(self, call: ToolCall, tool: Tool) -> ToolContext:
+        journal = self.journal
         return replace(
             self.context,
             call_id=call.id,
+            key=journal.key(call.id) if journal is not None else "",
+            announce=journal.announcer(call.id, tool.name)
+            if journal is not None and tool.begins_itself
+            else None,
             continued=frozenset(self._cuts.continued),
             unconfined_allowed=call.name in self.allow_unconfined,
         )
@@ -445,6 +582,21 @@ class Dispatcher:
             read_tool=self._name_of("read_file"),
         )
         return shortened.told(self.templates.render(note))
+
+
+def _results_of(left: StoredTurn | None) -> dict[str, ToolResult]:
+    """The results that another process has written."""
+    if left is None:
+        return {}
+    return {
+        id_: ToolResult(content=one.content, is_error=one.is_error, changed=one.changed)
+        for id_, one in left.results.items()
+    }
+
+
+def _fields_of(call: ToolCall) -> JsonObject:
+    parsed = parse_arguments(call.arguments or "{}")
+    return parsed.fields if parsed is not None else {}
 
 
 def _text_of(error: BaseException) -> str:

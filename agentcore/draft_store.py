@@ -6,9 +6,9 @@ process that died, and `rescue` makes parked drafts of it.
 """
 
 import errno
+import hashlib
 import json
 import logging
-import math
 import os
 import re
 import secrets
@@ -23,27 +23,24 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-import anyio
+from anyio.abc import TaskGroup
 from pydantic import JsonValue, TypeAdapter
 from pydantic_core import from_json
+from typing_extensions import override
 
-from agentcore.accumulator import Accumulator, Unsaved
+from agentcore.accumulator import Accumulator
 from agentcore.drafts import MIN_BYTES, keep, kept_text
 from agentcore.errors import ConfigurationError
 from agentcore.kinds import CutCause
 from agentcore.ledger import Draft
-from agentcore.messages import JsonObject, ToolCall, mend_surrogates
-from agentcore.verdict import Partial
+from agentcore.live import Live, line_of, lines_of, partial_of
+from agentcore.messages import JsonObject, mend_surrogates
 
 if sys.platform != "win32":
     import fcntl
 
 __all__ = ["DraftError", "DraftStore", "LiveDraft"]
 
-SAVE_SECONDS: Final = 0.75
-"""Between two writes. Nothing is to wait for a second; the rest is for a busy machine."""
-SAVE_CHARACTERS: Final = 16_384
-"""So many are written at once: at most 64 KB of UTF-8, whatever they are."""
 FORGOTTEN_SECONDS: Final = 3_600.0
 """Where locks cannot tell, a file that has not changed for so long is nobody's any more."""
 
@@ -51,6 +48,7 @@ _VERSION = 1
 _DRAFT_FORMAT, _LIVE_FORMAT = "agentcore-draft", "agentcore-live-draft"
 _ID = re.compile("[a-z0-9]{1,32}")
 _ID_LENGTH = 6
+_KEYED_LENGTH = 12
 _TRIES = 20
 
 _log = logging.getLogger("agentcore")
@@ -81,15 +79,24 @@ class DraftStore:
 
     # --- parked drafts ----------------------------------------------------------------------
 
-    def park(self, *, tool: str, argument: str, fields: JsonObject, text: str) -> Draft:
+    def park(
+        self, *, tool: str, argument: str, fields: JsonObject, text: str, key: str = ""
+    ) -> Draft:
         """Store a text under a new id. Both `tool` and `argument` are empty for a text answer.
+
+        Args:
+            tool: The tool whose call was cut.
+            argument: The argument that the text belongs to.
+            fields: The call's other fields.
+            text: Whole lines.
+            key: Of the call, in a journalled run: parked twice by the same one it is one draft.
 
         Raises:
             OSError: The disk is full or cannot be written to; nothing was stored.
         """
         return self._write(
             Draft(
-                id=self._new_id(),
+                id=_id_of(key) if key else self._new_id(),
                 tool=tool,
                 argument=argument,
                 fields=fields,
@@ -98,15 +105,23 @@ class DraftStore:
             )
         )
 
-    def extend(self, draft_id: str, text: str) -> Draft:
+    def extend(self, draft_id: str, text: str, *, key: str = "") -> Draft:
         """Put more text at the end of a draft.
+
+        Args:
+            draft_id: Which.
+            text: Whole lines.
+            key: Of the call, in a journalled run: a draft that the same one has extended last stays
+                as it is.
 
         Raises:
             DraftError: There is no such draft.
             OSError: It could not be written; the draft is as it was.
         """
         draft = self.read(draft_id)
-        return self._write(replace(draft, text=draft.text + text))
+        if key and draft.extended_by == key:
+            return draft
+        return self._write(replace(draft, text=draft.text + text, extended_by=key))
 
     def read(self, draft_id: str) -> Draft:
         """The draft of this id.
@@ -300,98 +315,29 @@ class DraftStore:
             self._folder.parent.rmdir()
 
 
-class LiveDraft:
-    """Brings what arrives in one attempt to the disk, for the case that this process is killed.
-
-    What came is written every 0.75 s, and when it has grown to 16,384 characters; an answer that is
-    whole before touches no disk. A block that comes cannot tell that none will follow, so `on_time`
-    keeps a task beside the one that reads, which wakes when a write is due. (The other way is to
-    write at every block: tens of thousands of writes for one long call.)
+class LiveDraft(Live):
+    """Brings what arrives in one attempt to a file, which `rescue` finds if this process is killed.
 
     Nothing is synchronised to the medium: a process that is killed loses no page of the system's
-    cache. Only what may become a draft is written: answers with a call of a tool that has one, and
-    text from 2 KB on. Until such a thing comes there is no task either: one costs 0.15 ms.
-
-    It never raises: when the disk is full, the log has a warning and nothing more is written.
+    cache. It never raises: when the disk is full, the log has a warning and nothing more is
+    written.
     """
 
     def __init__(self, store: DraftStore, draft_arguments: Mapping[str, str]) -> None:
+        super().__init__(draft_arguments)
         self._store = store
-        self._draft_arguments = dict(draft_arguments)
         self._file: tuple[Path, FileIO] | None = None
-        self._due_at = math.inf
-        """When the next write is due; never before something came that may become a draft."""
-        self.is_wanted = False
-        """Something came that may become a draft."""
         self._is_over = False
 
-    def offer(self, accumulator: Accumulator, now: float) -> bool:
-        """Write what is due. Costs a look at the calls' names at most when nothing is.
-
-        Args:
-            accumulator: Of this attempt, each time the same.
-            now: Seconds, on the clock of the event loop.
-
-        Returns:
-            Something came for the first time that may become a draft: enter `on_time` now.
-        """
-        if not self.is_wanted:
-            if accumulator.text_bytes >= MIN_BYTES or accumulator.calls_any(self._draft_arguments):
-                self.is_wanted = True
-                self._due_at = now + SAVE_SECONDS
-                return True
-        elif now >= self._due_at or accumulator.unsaved_size >= SAVE_CHARACTERS:
-            self._due_at = now + SAVE_SECONDS
-            self._save(accumulator)
-        return False
-
-    @asynccontextmanager
-    async def on_time(self, accumulator: Accumulator) -> AsyncIterator[None]:
-        """While the body is read, what arrives is written on time, also when silence follows it.
-
-        At the end the rest is written, if anything was written before: the call may still have to
-        wait for its turn.
-        """
-        error_inside: BaseException | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._save_on_time, accumulator)
-            try:
-                yield
-            except (Exception, KeyboardInterrupt, SystemExit) as error:
-                error_inside = error  # raised below, outside: a task group would wrap it
-            finally:
-                tasks.cancel_scope.cancel()
-                if self._file is not None:
-                    self._save(accumulator)
-        if error_inside is not None:
-            raise error_inside
-
-    def close(self) -> None:
-        """The attempt's outcome has been dealt with: remove the file. May be called twice."""
-        self._is_over = True
-        file, self._file = self._file, None
-        if file is not None:
-            self._store._close_live(*file)
-
-    def leave(self) -> None:
-        """The outcome will not be dealt with: give the file up, for the next `rescue` to find."""
-        self._is_over = True
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                file[1].close()
-
-    async def _save_on_time(self, accumulator: Accumulator) -> None:
-        while True:
-            await anyio.sleep_until(self._due_at)
-            self.offer(accumulator, anyio.current_time())
-
-    def _save(self, accumulator: Accumulator) -> None:
+    @override
+    def save(self, accumulator: Accumulator) -> None:
         fresh = accumulator.unsaved()
         if fresh is None or self._is_over:
             return
-        lines = [_line({"restart": True})] if fresh.restarted and self._file is not None else []
-        lines += _lines_of(fresh)
+        lines = [line_of({"restart": True})] if fresh.restarted and self._file is not None else []
+        lines += lines_of(fresh)
+        if not lines:
+            return  # nothing but reasoning, of which no draft is made
         try:
             if self._file is None:
                 self._file = self._store._open_live()
@@ -406,8 +352,38 @@ class LiveDraft:
             )
             self._is_over = True
 
+    @override
+    @asynccontextmanager
+    async def beside(self, tasks: TaskGroup, accumulator: Accumulator) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            # The call may still have to wait for its turn.
+            if self._file is not None:
+                self.save(accumulator)
+
+    @override
+    def close(self) -> None:
+        self._is_over = True
+        file, self._file = self._file, None
+        if file is not None:
+            self._store._close_live(*file)
+
+    @override
+    def leave(self) -> None:
+        self._is_over = True
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file[1].close()
+
 
 # --- the format of drafts -------------------------------------------------------------------
+
+
+def _id_of(key: str) -> str:
+    """An id that only this call's draft has."""
+    return hashlib.sha256(key.encode()).hexdigest()[:_KEYED_LENGTH]
 
 
 def _decoded(draft_id: str, data: bytes) -> Draft:
@@ -443,29 +419,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _header(draft_arguments: Mapping[str, str]) -> bytes:
-    return _line(
+    return line_of(
         {"format": _LIVE_FORMAT, "version": _VERSION, "draft_arguments": dict(draft_arguments)}
     )
-
-
-def _lines_of(fresh: Unsaved) -> Iterator[bytes]:
-    if fresh.text:
-        yield _line({"text": fresh.text})
-    for call in fresh.calls:
-        yield _line(
-            {
-                "call": call.position,
-                "id": call.id,
-                "name": call.name,
-                "arguments": call.fragment,
-                "anew": call.anew,
-            }
-        )
-
-
-def _line(content: JsonObject) -> bytes:
-    # All ASCII: half of a character, whose other half is still to come, has no UTF-8.
-    return json.dumps(content).encode() + b"\n"
 
 
 def _drafts_of(data: bytes, created_at: float) -> Iterator[Draft]:
@@ -483,7 +439,7 @@ def _drafts_of(data: bytes, created_at: float) -> Iterator[Draft]:
     except ValueError as error:
         raise DraftError(f"it cannot be rescued: {_first_line(error)}") from None
     # After the last line feed there is nothing, or what a full disk took of a line.
-    partial = _partial_of(lines[:-1])
+    partial = partial_of(lines[:-1])
     for call in partial.calls:
         if call.name in draft_arguments:
             # Alone, a call is the last one, which counts as cut also when it is closed: no call of
@@ -503,48 +459,6 @@ def _drafts_of(data: bytes, created_at: float) -> Iterator[Draft]:
     if not partial.calls and len(partial.text.encode()) >= MIN_BYTES:
         text = kept_text(partial.text)
         yield Draft(id="", tool="", argument="", fields={}, text=text, created_at=created_at)
-
-
-def _partial_of(lines: list[bytes]) -> Partial:
-    """What arrived, up to the first line that cannot be read: a power cut may leave some."""
-    texts: list[str] = []
-    calls: dict[int, tuple[str, str, list[str]]] = {}
-    for line in lines:
-        try:
-            content = json.loads(line)
-        except ValueError:
-            break
-        match content:
-            case {"restart": True}:
-                texts, calls = [], {}
-            case {"text": str(text)}:
-                texts.append(text)
-            case {
-                "call": int(position),
-                "id": str(id_),
-                "name": str(name),
-                "arguments": str(fragment),
-                "anew": bool(anew),
-            }:
-                _, _, fragments = calls.get(position, ("", "", []))
-                if anew:
-                    fragments.clear()
-                fragments.append(fragment)
-                calls[position] = (id_, name, fragments)
-            case _:
-                break
-    return Partial(
-        text=mend_surrogates("".join(texts)),
-        calls=tuple(
-            ToolCall(
-                id=id_ or f"call{position}",
-                name=name,
-                arguments=mend_surrogates("".join(fragments)),
-            )
-            for position, (id_, name, fragments) in sorted(calls.items())
-            if name
-        ),
-    )
 
 
 # --- files ----------------------------------------------------------------------------------

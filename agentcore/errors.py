@@ -4,7 +4,12 @@
     ├── ConfigurationError (ValueError)   bad input, found before any request
     │   ├── draft_store.DraftError        a draft that is not there or cannot be read
     │   └── testing.RecordingError        a recording that cannot be read or written
+    ├── JournalError                      the journal cannot be read or written
+    │   ├── UnknownRun                    it has no run of this id
+    │   ├── RunBusy                       somebody who lives drives the run
+    │   └── RunLost                       somebody else has taken the run over
     └── RunError                          a run that cannot go on; carries all that was reached
+        └── NotJournalled                 what it did could not be written to its journal
 
 A failed tool call is no exception: it is a result that the model reads.
 """
@@ -14,7 +19,16 @@ from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.messages import Message
 from agentcore.verdict import Partial
 
-__all__ = ["AgentCoreError", "ConfigurationError", "RunError"]
+__all__ = [
+    "AgentCoreError",
+    "ConfigurationError",
+    "JournalError",
+    "NotJournalled",
+    "RunBusy",
+    "RunError",
+    "RunLost",
+    "UnknownRun",
+]
 
 
 class AgentCoreError(Exception):
@@ -23,6 +37,22 @@ class AgentCoreError(Exception):
 
 class ConfigurationError(AgentCoreError, ValueError):
     """An argument cannot be used. The text names the thing, the value and the way out."""
+
+
+class JournalError(AgentCoreError):
+    """The journal cannot be read or written. What it holds is as it was."""
+
+
+class UnknownRun(JournalError):
+    """The journal has no run of this id. The text names some that it has."""
+
+
+class RunBusy(JournalError):
+    """A process that lives drives the run: only one may. Wait for it, or watch it (`events`)."""
+
+
+class RunLost(JournalError):
+    """Somebody else has taken the run over. This process must not do anything more in it."""
 
 
 class RunError(AgentCoreError):
@@ -49,3 +79,11 @@ class RunError(AgentCoreError):
         """What arrived of the answer that was cut, if anything did."""
         self.drafts = drafts
         """Texts that were cut, and where what arrived of them is kept."""
+
+
+class NotJournalled(RunError):
+    """The run stopped, because what it did could not be written to its journal.
+
+    The journal is sound, and the run goes on when it can be written again; the cause is a
+    `JournalError`.
+    """

@@ -1,12 +1,13 @@
 """What each attempt did and cost: one record a request, in the order made; and what it left."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.messages import JsonObject, Usage
 
 __all__ = [
+    "PROCESS_ENDED",
     "AttemptRecord",
     "Decision",
     "Draft",
@@ -16,6 +17,8 @@ __all__ = [
 ]
 
 Decision: TypeAlias = Literal["accept", "retry", "adjust", "keep", "stop"]
+PROCESS_ENDED: Final = "process-ended"
+"""The rule of an attempt whose process died while it received the answer."""
 LimitSource: TypeAlias = Literal["user", "learned", "catalog", "family", "none"]
 
 
@@ -96,6 +99,8 @@ class Draft:
     """Whole lines, exactly as they were sent."""
     created_at: float = 0.0
     """Seconds since the epoch."""
+    extended_by: str = ""
+    """The key of the call that its last lines came by; empty outside journalled runs."""
 
     @property
     def lines(self) -> int:

@@ -37,6 +37,11 @@ class Repeats:
         """The calls that come now are of another answer of the model."""
         self._counted.clear()
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing has failed."""
+        return not self._failures
+
     def refuse(self, name: str, fields: JsonObject) -> int:
         """Which failure in the same form a call is that must not run again; 0 for one that may."""
         if not self._failures:

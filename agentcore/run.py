@@ -1,8 +1,9 @@
 """One run: turn after turn, until the model stops or a limit is reached."""
 
+import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -17,7 +18,13 @@ from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, joined_text, keep, last_words
 from agentcore.emitter import Emitter
 from agentcore.endpoint import Endpoint, cache_folder, check_key, key_of
-from agentcore.errors import ConfigurationError, RunError
+from agentcore.errors import (
+    ConfigurationError,
+    JournalError,
+    NotJournalled,
+    RunError,
+    RunLost,
+)
 from agentcore.events import (
     DraftsFound,
     EndpointChanged,
@@ -34,6 +41,15 @@ from agentcore.history import (
     compact,
     find_sections,
 )
+from agentcore.journal import (
+    EndpointGivenUp,
+    Noted,
+    NotesTaken,
+    RunEnded,
+    StoredTurn,
+    TurnEnded,
+)
+from agentcore.journal.writing import RunJournal
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.lookup import look_up
@@ -45,7 +61,7 @@ from agentcore.result_store import ResultStore
 from agentcore.settings import Limits, Settings
 from agentcore.tools.base import ToolContext
 from agentcore.tools.files import read_below
-from agentcore.turn import Chance, GivenUp, Turn
+from agentcore.turn import BegunTurn, Chance, GivenUp, Turn, begun_turn
 from agentcore.verdict import Partial
 
 __all__ = ["Learned", "Run", "RunResult"]
@@ -133,13 +149,37 @@ class Run:
     _cached: tuple[tuple[ProviderAdapter, str, Capabilities], PayloadCache] | None = None
     """What was made of the conversation for the adapter and the model that were asked last."""
     _tokens: MessageTokens = field(default_factory=MessageTokens)
+    journal: RunJournal | None = None
+    """Where it writes what becomes true, and has read what was; None where nobody named the run."""
+    _begun: BegunTurn = field(default_factory=BegunTurn)
+    """What another process has done in the turn that comes next."""
+    _number: int = 0
+    """Of the turn under way, from 1."""
+    _idle: int = 0
+    """Turns in a row that wrote nothing new."""
+    _started: float = 0.0
+    _seconds_before: float = 0.0
+    """Seconds that other processes have spent on the run."""
 
     async def to_the_end(self, conversation: list[Message]) -> RunResult:
         """Go on with a conversation, which ends with what the person said.
 
         Raises:
-            RunError: The run cannot go on.
+            RunError: The run cannot go on; `NotJournalled` when it cannot be written what it does.
+            RunLost: Another process has taken the run over.
         """
+        try:
+            return await self._to_the_end(conversation)
+        except RunLost:
+            raise  # the run is another's now
+        except JournalError as error:
+            raise self._not_journalled(error, conversation) from error
+        except RunError as error:
+            if self.journal is not None:
+                await self._end("failed", str(error), kind=error.kind)
+            raise
+
+    async def _to_the_end(self, conversation: list[Message]) -> RunResult:
         settings = self.first or self._checked_settings(conversation)
         if len(settings.endpoints) > 1:
             for endpoint in settings.endpoints:
@@ -152,32 +192,55 @@ class Run:
             results=ResultStore(settings.workspace),
             emit=self.emit,
             clock=self.chance.clock,
+            journal=self.journal,
         )
         has_told = await self._find_drafts()
-        started = self.chance.clock()
-        number = idle = 0
+        self._started = self.chance.clock()
+        self._put_to_use(settings)
+        step = None
+        if self.journal is not None:
+            step = await self._go_on(self.journal, conversation, settings)
         while True:
-            number += 1
-            if number > 1 or has_told:
+            if step is not None and await self._is_at_its_end(step, conversation, settings):
+                return self._result(conversation)
+            self._number += 1
+            if self._number > 1 or has_told:
                 settings = self._checked_settings(conversation)
-            self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
-            self.dispatcher.allow_unconfined = settings.allow_unconfined
-            self.dispatcher.approve = settings.approve
-            self.dispatcher.templates = settings.templates
-            turn = await self._turn(number, conversation, settings)
+                self._put_to_use(settings)
+            await self._take_said(conversation)
+            turn = await self._turn(self._number, conversation, settings)
             try:
                 step = await self._take_turn(turn, conversation, settings)
             except BaseException:
                 turn.leave()
                 raise
             turn.settle()
-            if not step.stop and not step.goes_on and self._is_over(conversation):
-                return self._result(conversation)
-            idle = 0 if step.changed else idle + 1
-            seconds = self.chance.clock() - started
-            reason = step.stop or _limit_reached(settings.limits, idle, seconds)
-            if reason:
-                raise self._stopped(reason, conversation)
+
+    def _put_to_use(self, settings: Settings) -> None:
+        self.dispatcher.tools = {tool.name: tool for tool in settings.tools}
+        self.dispatcher.allow_unconfined = settings.allow_unconfined
+        self.dispatcher.approve = settings.approve
+        self.dispatcher.templates = settings.templates
+
+    async def _is_at_its_end(
+        self, step: _Step, conversation: list[Message], settings: Settings
+    ) -> bool:
+        """Whether the model has said its last word.
+
+        Raises:
+            RunError: The run must end although it has not.
+        """
+        is_over = not step.stop and not step.goes_on and self._is_over(conversation)
+        if is_over and not await self._take_said(conversation):
+            if self.journal is not None:
+                await self._end("done", self._result(conversation).text)
+            return True
+        self._idle = 0 if step.changed else self._idle + 1
+        seconds = self.chance.clock() - self._started + self._seconds_before
+        reason = step.stop or _limit_reached(settings.limits, self._idle, seconds)
+        if reason:
+            raise self._stopped(reason, conversation)
+        return False
 
     async def _take_turn(
         self, turn: Turn, conversation: list[Message], settings: Settings
@@ -199,27 +262,142 @@ class Run:
             raise self._stopped(outcome.reason, conversation, partial=outcome.failure.partial)
         kept = outcome if isinstance(outcome, Kept) else None
         self._asks_for_buffering = kept is not None and kept.cause is CutCause.MALFORMED
+        reply = await self._keep_text(kept) if kept is not None and kept.is_text else None
+        if self.journal is not None:
+            ended = TurnEnded.of(outcome.message, kept, turn.draft_arguments, reply)
+            rows = self.journal.unwritten(self.ledger)
+            await self.journal.append(*rows, ended, ends_partial=True)
         kind = self.ledger[-1].kind
         if kept is not None and kind is not None and not kind.is_transient:
             await self._change_endpoint(turn, settings, f"a failure of kind {kind}")
-        if kept is not None and kept.is_text:
-            conversation += await self._keep_text(kept)
+        conversation.append(outcome.message)
+        if kept is not None and reply is not None:
+            conversation.append(reply)
             stop = await self._stop(self._text_stop(), kept, turn, settings)
             return _Step(changed=True, stop=stop)
-        conversation.append(outcome.message)
+        dispatched = await self._dispatch(outcome.message, kept, conversation)
+        stop = await self._stop(dispatched.stop, kept, turn, settings)
+        return _Step(changed=dispatched.changed, stop=stop)
+
+    async def _dispatch(
+        self,
+        message: AssistantMessage,
+        kept: Kept | None,
+        conversation: list[Message],
+        *,
+        left: StoredTurn | None = None,
+    ) -> Dispatched:
+        """Answer the calls of an answer, which is the last of the conversation."""
         try:
-            self.dispatched = await self.dispatcher.dispatch(outcome.message, kept, self.ledger[-1])
+            dispatched = await self.dispatcher.dispatch(message, kept, self.ledger[-1], left=left)
         except BaseException:
             with anyio.move_on_after(LAST_EVENT_SECONDS, shield=True):
-                await self._turn_finished(outcome.message)
+                await self._turn_finished(message)
             raise
-        conversation.extend(self.dispatched.messages)
-        await self._turn_finished(outcome.message)
-        if outcome.message.tool_calls:
+        self.dispatched = dispatched
+        conversation.extend(dispatched.messages)
+        await self._turn_finished(message)
+        if message.tool_calls:
             self._texts.clear()
             self._barren_texts = 0
-        stop = await self._stop(self.dispatched.stop, kept, turn, settings)
-        return _Step(changed=self.dispatched.changed, stop=stop)
+        return dispatched
+
+    # --- the journal ------------------------------------------------------------------------
+
+    async def _go_on(
+        self, journal: RunJournal, conversation: list[Message], settings: Settings
+    ) -> _Step | None:
+        """Recall what was, and do what is left of the last turn; None where nothing is left."""
+        state = journal.state
+        self.ledger += state.ledger
+        self._number, self._idle = state.number, state.idle_turns
+        self._seconds_before = state.seconds
+        for past in state.turns:
+            self._recall(past)
+        journal.tool_notes.update(self.dispatcher.context.notes)
+        left = state.open_turn
+        if left is not None:
+            return await self._finish(left, conversation, settings)
+        if state.failed:
+            self._number -= 1  # its turn has not ended
+        last = state.turns[-1] if state.turns else None
+        if isinstance(last, StoredTurn):
+            self._asks_for_buffering = last.ended.cause is CutCause.MALFORMED
+            if last.ended.reply is None and self._is_over(conversation) and not state.failed:
+                return _Step(changed=False)
+        self._begun = begun_turn(
+            state, journal.arrived, after_crash=journal.after_crash, now=time.time()
+        )
+        return None
+
+    def _recall(self, past: StoredTurn | UserMessage | EndpointGivenUp) -> None:
+        if isinstance(past, EndpointGivenUp):
+            self._given_up[past.position, past.base_url, past.model] = past.how
+            if past.forgets_cuts:
+                self.dispatcher.forget_cuts()
+                self._barren_texts = 0
+        elif isinstance(past, StoredTurn):
+            self.dispatcher.recall(past)
+            if past.ended.reply is not None:
+                self._add_text(past.ended.message.content)
+            elif past.ended.message.tool_calls:
+                self._texts.clear()
+                self._barren_texts = 0
+
+    async def _finish(
+        self,
+        left: StoredTurn,
+        conversation: list[Message],
+        settings: Settings,
+    ) -> _Step:
+        """Answer the calls of an answer that another process has begun to dispatch."""
+        if left.crashes > settings.policy.max_attempts:
+            await self.dispatcher.give_up(left)
+        del conversation[len(conversation) - len(left.results) :]  # they come again, in order
+        dispatched = await self._dispatch(
+            left.ended.message, left.ended.kept, conversation, left=left
+        )
+        return _Step(changed=dispatched.changed, stop=dispatched.stop)
+
+    async def _take_said(self, conversation: list[Message]) -> bool:
+        """What was said to the run meanwhile becomes part of the conversation; whether any was."""
+        said = await self.journal.said() if self.journal is not None else []
+        if self.journal is None or not said:
+            return False
+        await self.journal.append(NotesTaken(through=said[-1].seq))
+        conversation += [
+            UserMessage(content=note.record.text) for note in said if isinstance(note.record, Noted)
+        ]
+        return True
+
+    async def _end(
+        self,
+        status: Literal["done", "failed", "cancelled"],
+        text: str,
+        *,
+        kind: ErrorKind | None = None,
+    ) -> None:
+        assert self.journal is not None
+        ended = RunEnded(
+            status=status,
+            text=text,
+            error_kind=str(kind or ""),
+            drafts=self.dispatcher.unfinished,
+        )
+        rows = self.journal.unwritten(self.ledger)
+        await self.journal.append(*rows, ended, ends_partial=True, status=status)
+
+    def _not_journalled(
+        self, error: JournalError, conversation: Sequence[Message]
+    ) -> NotJournalled:
+        return NotJournalled(
+            f"The run stopped: what it does cannot be written to its journal.\n{error}\n"
+            "What you can do: mend that, and run the same again: it goes on.",
+            kind=None,
+            attempts=tuple(self.ledger),
+            messages=tuple(conversation),
+            drafts=self.dispatcher.unfinished,
+        )
 
     @staticmethod
     def _is_over(conversation: Sequence[Message]) -> bool:
@@ -236,17 +414,30 @@ class Run:
         """Why the run must end; empty where another endpoint may get through what this one cuts."""
         if not reason or kept is None or not turn.has_next or kept.cause is CutCause.CAPPED:
             return reason
-        await self._change_endpoint(turn, settings, reason)
+        await self._change_endpoint(turn, settings, reason, forgets_cuts=True)
         self.dispatcher.forget_cuts()
         self._barren_texts = 0
         return ""
 
-    async def _change_endpoint(self, turn: Turn, settings: Settings, reason: str) -> None:
+    async def _change_endpoint(
+        self, turn: Turn, settings: Settings, reason: str, *, forgets_cuts: bool = False
+    ) -> None:
         """The one that was asked failed for good: the next one is asked from now on."""
         assert self._asked is not None, "a turn has asked it"
         how = self.ledger[-1].kind if self.ledger and self.ledger[-1].turn == turn.number else None
         failed = f"{turn.adapter.name}: {turn.request.model} ({how or 'no request was made'})"
         self._given_up[self._asked.entry] = failed
+        if self.journal is not None:
+            position, base_url, model = self._asked.entry
+            given_up = EndpointGivenUp(
+                position=position,
+                base_url=base_url,
+                model=model,
+                how=failed,
+                forgets_cuts=forgets_cuts,
+            )
+            rows = self.journal.unwritten(self.ledger)
+            await self.journal.append(*rows, given_up, ends_partial=True)
         left = self._left(settings)
         if left and self.emit is not None:
             await self.emit(
@@ -270,13 +461,10 @@ class Run:
             await self.emit(DraftsFound(turn=0, attempt=0, drafts=found))
         return bool(found)
 
-    async def _keep_text(self, kept: Kept) -> tuple[Message, Message]:
+    async def _keep_text(self, kept: Kept) -> UserMessage:
         """A long text answer goes on after a user message that says where it ended."""
         text = kept.message.content
-        before = len(joined_text(self._texts))
-        self._texts.append(text)
-        is_new = len(joined_text(self._texts)) > before
-        self._barren_texts = 0 if is_new else self._barren_texts + 1
+        self._add_text(text)
         record = self.ledger[-1]
         size = len(text.encode())
         if self.emit is not None:
@@ -287,7 +475,13 @@ class Run:
             last_line=last_words(text),
             level=self._barren_texts + 1,
         )
-        return kept.message, UserMessage(content=self.dispatcher.templates.render(told))
+        return UserMessage(content=self.dispatcher.templates.render(told))
+
+    def _add_text(self, text: str) -> None:
+        before = len(joined_text(self._texts))
+        self._texts.append(text)
+        is_new = len(joined_text(self._texts)) > before
+        self._barren_texts = 0 if is_new else self._barren_texts + 1
 
     def _text_stop(self) -> str:
         """Why a text answer is not asked to go on once more; empty when it is."""
@@ -318,6 +512,7 @@ class Run:
         return self._stopped(str(error), conversation) if self.ledger else error
 
     async def _turn(self, number: int, conversation: Sequence[Message], settings: Settings) -> Turn:
+        begun, self._begun = self._begun, BegunTurn()
         left = self._left(settings)
         endpoint = left[0] if left else settings.endpoints[0]
         adapter = endpoint.adapter
@@ -339,6 +534,12 @@ class Run:
             no_argument_tools=frozenset(t.name for t in settings.tools if t.requires_nothing),
             has_next=len(left) > 1,
             gates=self.gates,
+            attempt=len(begun.earlier),
+            earlier=begun.earlier,
+            budget=begun.budget,
+            rest_seconds=min(begun.rest_seconds, settings.policy.max_retry_after),
+            arrived=begun.arrived,
+            journal=self.journal,
         )
 
     async def _request(

@@ -4,7 +4,7 @@ An attempt is one request (`attempt`). What came of it is judged by `verdict.jud
 about a cut is decided by `recovery.decide`. This module only carries out: it waits and records.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -13,10 +13,10 @@ import anyio
 from agentcore.accumulator import Accumulator
 from agentcore.admission import Admission, Gates, gates
 from agentcore.attempt import Attempt
-from agentcore.classification import classify
+from agentcore.classification import Classification, classify
 from agentcore.client import Client
 from agentcore.clocks import Clocks, Silence
-from agentcore.draft_store import DraftStore, LiveDraft
+from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, is_worth_keeping, keep
 from agentcore.emitter import Emitter
 from agentcore.errors import ConfigurationError
@@ -28,15 +28,18 @@ from agentcore.events import (
     WaitStarted,
 )
 from agentcore.facts import ErrorFacts
+from agentcore.journal import RunState
+from agentcore.journal.writing import RunJournal
 from agentcore.kinds import CutCause, ErrorKind
-from agentcore.ledger import AttemptRecord, Decision, estimate_tokens
+from agentcore.ledger import PROCESS_ENDED, AttemptRecord, Decision, estimate_tokens
 from agentcore.limiter import REFUSALS
+from agentcore.live import Live
 from agentcore.providers.base import ProviderAdapter, Request
-from agentcore.recovery import Adjust, Failure, Keep, Recovery, Retry, Stop, decide
+from agentcore.recovery import Adjust, Adjustments, Failure, Keep, Recovery, Retry, Stop, decide
 from agentcore.retry import Budget, Policy
 from agentcore.verdict import Complete, Cut, Partial
 
-__all__ = ["Chance", "GivenUp", "Turn", "TurnOutcome"]
+__all__ = ["BegunTurn", "Chance", "GivenUp", "Turn", "TurnOutcome", "begun_turn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,57 @@ class GivenUp:
 
 
 TurnOutcome: TypeAlias = Complete | Kept | GivenUp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunTurn:
+    """What another process has done in a turn that it did not end."""
+
+    earlier: tuple[Failure, ...] = ()
+    """Its attempts, oldest first."""
+    budget: Budget = field(default_factory=Budget)
+    """What they cost."""
+    rest_seconds: float = 0.0
+    """What is left of the wait after the last of them."""
+    arrived: Partial | None = None
+    """What it had received of an answer when it left; None when it was not reading any."""
+
+
+def begun_turn(state: RunState, arrived: Partial, *, after_crash: bool, now: float) -> BegunTurn:
+    """What the journal says of the turn that comes next.
+
+    Args:
+        state: Of all its rows.
+        arrived: What had come of the answer under way.
+        after_crash: Its process died: an attempt was under way, although nothing had come of it.
+        now: Seconds since the epoch.
+    """
+    records = [failed.record for failed in state.failed]
+    return BegunTurn(
+        earlier=tuple(map(_recalled, records)),
+        budget=Budget(
+            failures=sum(record.decision == "retry" for record in records),
+            seconds=sum(record.seconds + record.waited_seconds for record in records),
+            discarded_tokens=sum(record.received_tokens for record in records),
+        ),
+        rest_seconds=max(0.0, state.failed[-1].rest_until - now) if records else 0.0,
+        arrived=arrived if after_crash or not arrived.is_empty else None,
+    )
+
+
+def _recalled(record: AttemptRecord) -> Failure:
+    """A failed attempt, as far as the ledger tells of it."""
+    return Failure(
+        classification=Classification(
+            kind=record.kind or ErrorKind.UNKNOWN, rule=record.rule, evidence=record.message
+        ),
+        facts=None,
+        cause=record.cause,
+        partial=Partial(),
+        adjustments=Adjustments(streamed=record.streamed),
+        output_limit=record.output_limit,
+        tool_streaming=record.tool_streaming,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,81 +147,111 @@ class Turn:
     """Where all runs of this event loop wait that ask the same place."""
     attempt: int = 0
     """The number of the attempt under way, or of the last one."""
-    _live: LiveDraft | None = None
+    earlier: Sequence[Failure] = ()
+    """Attempts of this turn that another process made, oldest first."""
+    budget: Budget = field(default_factory=Budget)
+    """What was spent in it."""
+    rest_seconds: float = 0.0
+    """How long it is waited before the first attempt: another process was asked to."""
+    arrived: Partial | None = None
+    """What another process had received of an answer when it died."""
+    journal: RunJournal | None = None
+    """Where failed attempts are written; the run writes the one that the turn ends with."""
+    _live: Live | None = None
+    _failures: list[Failure] = field(default_factory=list)
+    _waited: float = 0.0
+    """Seconds, before the attempt under way."""
+    _rested_until: float = 0.0
+    _started: float = 0.0
+    _spent_before: float = 0.0
+    """Seconds, by another process."""
 
     async def run(self) -> TurnOutcome:
         """Attempts until the answer is whole, something is kept, or nothing more can be done."""
-        started = self.chance.clock()
-        failures: list[Failure] = []
-        budget = Budget()
-        waited = 0.0
-        rested_until = started
-        while True:
+        self._failures += self.earlier
+        self._spent_before = self.budget.seconds
+        self._started = self._rested_until = self.chance.clock()
+        outcome: TurnOutcome | None = None
+        if self.arrived is not None:
             self.attempt += 1
-            key = await self.key()
-            attempt_started = self.chance.clock()
-            admission = await self._admit(
-                key,
-                max(attempt_started, rested_until),
-                seconds_left=self._seconds_left(attempt_started - started) if failures else None,
-            )
-            if admission is None:
-                reason = f"no room at the endpoint within the turn's {self.policy.max_seconds:g} s"
-                return GivenUp(reason=reason, failure=failures[-1])
-            if admission.waited_seconds:
-                attempt_started = self.chance.clock()
-            attempt = await self._send(key, admission)
-            partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
-            verdict = attempt.judge(
-                partial,
-                self._callable_with_nothing(partial),
-                may_be_empty=self.request.messages[-1].role == "tool",
-            )
-            now = self.chance.clock()
-            record = self._record(
-                attempt,
-                partial,
-                waited=waited,
-                queued=admission.waited_seconds,
-                seconds=now - attempt_started,
-            )
-            if isinstance(verdict, Complete):
-                self.ledger.append(record)
-                return verdict
-            failure = await self._failure(attempt, verdict)
-            spent = replace(
-                budget,
-                failures=budget.failures + 1,
-                seconds=now - started,
-                discarded_tokens=budget.discarded_tokens + record.received_tokens,
-            )
-            roll = self.chance.roll()
-            recovery = decide(
-                failure,
-                earlier=failures,
-                budget=spent,
-                policy=self.policy,
-                roll=roll,
-                has_next=self.has_next,
-            )
-            if failure.classification.kind in REFUSALS:
-                self._refused(admission, failure, roll)
-            kept = self._kept(failure) if isinstance(recovery, Keep) else None
-            await self._report(record, failure, recovery, kept)
-            if kept is not None:
-                return kept
-            if isinstance(recovery, Stop):
-                return GivenUp(reason=recovery.reason, failure=failure)
-            failures.append(failure)
-            waited = 0.0
-            if isinstance(recovery, Adjust):
-                budget = replace(spent, failures=budget.failures)
-                self.request = replace(self.request, adjustments=recovery.adjustments)
-            elif isinstance(recovery, Retry):
-                budget = spent
-                waited = recovery.seconds
-                rested_until = now + waited
-                await self._wait(recovery)
+            outcome = await self._recover(*self._left_alone(self.arrived))
+        elif self.rest_seconds:
+            await self._wait(Retry(seconds=self.rest_seconds, reason="the last failure"))
+        while outcome is None:
+            self.attempt += 1
+            outcome = await self._try()
+        return outcome
+
+    async def _try(self) -> TurnOutcome | None:
+        """One attempt, and what to do about it; None: make another."""
+        key = await self.key()
+        started = self.chance.clock()
+        admission = await self._admit(
+            key,
+            max(started, self._rested_until),
+            seconds_left=self._seconds_left(started) if self._failures else None,
+        )
+        if admission is None:
+            reason = f"no room at the endpoint within the turn's {self.policy.max_seconds:g} s"
+            return GivenUp(reason=reason, failure=self._failures[-1])
+        if admission.waited_seconds:
+            started = self.chance.clock()
+        attempt = await self._send(key, admission)
+        partial = attempt.accumulator.partial(self.chance.new_id, self.ids_in_use)
+        verdict = attempt.judge(
+            partial,
+            self._callable_with_nothing(partial),
+            may_be_empty=self.request.messages[-1].role == "tool",
+        )
+        record = self._record(
+            attempt,
+            partial,
+            queued=admission.waited_seconds,
+            seconds=self.chance.clock() - started,
+        )
+        if isinstance(verdict, Complete):
+            self.ledger.append(record)
+            return verdict
+        failure = await self._failure(attempt, verdict)
+        return await self._recover(record, failure, admission)
+
+    async def _recover(
+        self, record: AttemptRecord, failure: Failure, admission: Admission | None = None
+    ) -> Kept | GivenUp | None:
+        """What to do about a failed attempt, done; None: make another."""
+        now, roll = self.chance.clock(), self.chance.roll()
+        spent = Budget(
+            failures=self.budget.failures + 1,
+            seconds=self._spent_before + now - self._started,
+            discarded_tokens=self.budget.discarded_tokens + record.received_tokens,
+        )
+        recovery = decide(
+            failure,
+            earlier=self._failures,
+            budget=spent,
+            policy=self.policy,
+            roll=roll,
+            has_next=self.has_next,
+        )
+        if admission is not None and failure.classification.kind in REFUSALS:
+            self._refused(admission, failure, roll)
+        kept = self._kept(failure) if isinstance(recovery, Keep) else None
+        await self._report(record, failure, recovery, kept)
+        if kept is not None:
+            return kept
+        if isinstance(recovery, Stop):
+            return GivenUp(reason=recovery.reason, failure=failure)
+        self._failures.append(failure)
+        self._waited = 0.0
+        self.budget = spent
+        if isinstance(recovery, Adjust):
+            self.budget = replace(spent, failures=spent.failures - 1)
+            self.request = replace(self.request, adjustments=recovery.adjustments)
+        elif isinstance(recovery, Retry):
+            self._waited = recovery.seconds
+            self._rested_until = now + recovery.seconds
+            await self._wait(recovery)
+        return None
 
     # --- one attempt ------------------------------------------------------------------------
 
@@ -197,8 +281,9 @@ class Turn:
             return await gate.wait(now, sleep=self.chance.sleep, roll=self.chance.roll)
         return None
 
-    def _seconds_left(self, spent: float) -> float | None:
+    def _seconds_left(self, now: float) -> float | None:
         limit = self.policy.max_seconds
+        spent = self._spent_before + now - self._started
         return None if limit is None else max(0.0, limit - spent)
 
     def _refused(self, admission: Admission, failure: Failure, roll: float) -> None:
@@ -244,7 +329,9 @@ class Turn:
                 tool_streaming=wire.tool_streaming,
             )
         )
-        if self.store is not None:
+        if self.journal is not None:
+            self._live = self.journal.live(self.draft_arguments)
+        elif self.store is not None:
             self._live = self.store.live(self.draft_arguments)
         return Attempt(
             turn=self.number,
@@ -259,7 +346,8 @@ class Turn:
                 output_limit=limit.tokens,
             ),
             accumulator=Accumulator(
-                cumulative_arguments=self.adapter.capabilities.cumulative_arguments
+                cumulative_arguments=self.adapter.capabilities.cumulative_arguments,
+                saves_details=self.journal is not None,
             ),
             emit=self.emit,
             live=self._live,
@@ -305,6 +393,42 @@ class Turn:
             and is_worth_keeping(partial, self.draft_arguments),
         )
 
+    def _left_alone(self, arrived: Partial) -> tuple[AttemptRecord, Failure]:
+        """An answer that a process received when it died: it counts as a connection that was lost.
+
+        Of that attempt nothing more is known than what arrived.
+        """
+        calls = tuple(
+            replace(call, id=self.chance.new_id()) if call.id in self.ids_in_use else call
+            for call in arrived.calls
+        )
+        arrived = replace(arrived, calls=calls)
+        said = "the process that received the answer ended before the answer did"
+        classification = Classification(
+            kind=ErrorKind.CONNECTION, rule=PROCESS_ENDED, evidence=said
+        )
+        record = AttemptRecord(
+            turn=self.number,
+            attempt=self.attempt,
+            provider=self.adapter.name or type(self.adapter).__name__,
+            base_url=self.adapter.base_url,
+            model=self.request.model,
+            outcome="complete",
+            decision="accept",
+            received_bytes=arrived.size_bytes,
+            received_tokens=estimate_tokens(arrived.size_bytes),
+        )
+        failure = Failure(
+            classification=classification,
+            facts=None,
+            cause=CutCause.DROPPED,
+            partial=arrived,
+            adjustments=self.request.adjustments,
+            is_worth_keeping=self.policy.keep_drafts
+            and is_worth_keeping(arrived, self.draft_arguments),
+        )
+        return record, failure
+
     async def _has_new_key(self, refused: str) -> bool:
         try:
             return await self.key() != refused
@@ -327,7 +451,6 @@ class Turn:
         attempt: Attempt,
         partial: Partial,
         *,
-        waited: float,
         queued: float,
         seconds: float,
     ) -> AttemptRecord:
@@ -346,7 +469,7 @@ class Turn:
             output_limit=attempt.wire.output_limit.tokens,
             limit_source=attempt.wire.output_limit.source,
             limit_note=attempt.wire.output_limit.note,
-            waited_seconds=waited,
+            waited_seconds=self._waited,
             queued_seconds=queued,
             seconds=seconds,
             received_bytes=attempt.received_bytes,
@@ -375,6 +498,9 @@ class Turn:
             kept=kept.summary if kept is not None else "",
         )
         self.ledger.append(record)
+        if self.journal is not None and isinstance(recovery, (Retry, Adjust)):
+            rest = recovery.seconds if isinstance(recovery, Retry) else 0.0
+            await self.journal.attempt_ended(record, rest)
         await self._tell(lambda: AttemptCut(turn=self.number, attempt=self.attempt, record=record))
         if kept is None and not failure.partial.is_empty:
             await self._tell(

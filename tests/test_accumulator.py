@@ -827,6 +827,10 @@ def unsaved_call(fragment: str) -> UnsavedCall:
     return UnsavedCall(position=0, id="a", name="f", fragment=fragment, anew=False)
 
 
+def unsaved(*, restarted: bool, text: str, calls: tuple[UnsavedCall, ...]) -> Unsaved:
+    return Unsaved(restarted=restarted, text=text, reasoning="", details=(), calls=calls)
+
+
 def test_what_is_not_saved_is_given_once_and_apart_from_the_news() -> None:
     accumulator = Accumulator()
     assert accumulator.unsaved() is None
@@ -836,21 +840,21 @@ def test_what_is_not_saved_is_given_once_and_apart_from_the_news() -> None:
     accumulator.news()
     assert accumulator.unsaved_size == 4
     nameless = replace(unsaved_call('{"x'), id="", name="")
-    assert accumulator.unsaved() == Unsaved(restarted=False, text="x", calls=(nameless,))
+    assert accumulator.unsaved() == unsaved(restarted=False, text="x", calls=(nameless,))
     assert accumulator.unsaved() is None
     assert accumulator.unsaved_size == 0
 
     accumulator.feed(D(0, "a", "f", "").event)
-    assert accumulator.unsaved() == Unsaved(restarted=False, text="", calls=(unsaved_call(""),))
+    assert accumulator.unsaved() == unsaved(restarted=False, text="", calls=(unsaved_call(""),))
     accumulator.feed(D(0, "", "", '": 1').event)
     accumulator.feed(D(1, "b", "g", "{").event)
     beside = UnsavedCall(position=1, id="b", name="g", fragment="{", anew=False)
     calls = (unsaved_call('": 1'), beside)
-    assert accumulator.unsaved() == Unsaved(restarted=False, text="", calls=calls)
+    assert accumulator.unsaved() == unsaved(restarted=False, text="", calls=calls)
 
     accumulator.feed(MessageRestart())
     accumulator.feed(MessageRestart())
-    assert accumulator.unsaved() == Unsaved(restarted=True, text="", calls=())
+    assert accumulator.unsaved() == unsaved(restarted=True, text="", calls=())
     accumulator.feed(MessageRestart())
     assert accumulator.unsaved() is None
 

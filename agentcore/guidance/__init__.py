@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StoppedText,
         TextGuidance,
         TimedOutGuidance,
+        UnknownOutcomeGuidance,
         UnknownToolGuidance,
         suggest_lines,
     )
@@ -48,8 +49,8 @@ else:
                 "DeniedGuidance FilteredGuidance Guidance LeftOutGuidance "
                 "MalformedGuidance RaisedGuidance RepeatedGuidance SectionsGuidance "
                 "SilenceGuidance Situation StandInGuidance StillRunningGuidance "
-                "StoppedText TextGuidance TimedOutGuidance UnknownToolGuidance "
-                "suggest_lines"
+                "StoppedText TextGuidance TimedOutGuidance UnknownOutcomeGuidance "
+                "UnknownToolGuidance suggest_lines"
             ),
             "agentcore.guidance.templates": "Templates",
         },
@@ -79,6 +80,7 @@ __all__ = [
     "Templates",
     "TextGuidance",
     "TimedOutGuidance",
+    "UnknownOutcomeGuidance",
     "UnknownToolGuidance",
     "suggest_lines",
 ]

@@ -32,6 +32,7 @@ __all__ = [
     "StoppedText",
     "TextGuidance",
     "TimedOutGuidance",
+    "UnknownOutcomeGuidance",
     "UnknownToolGuidance",
     "Value",
     "suggest_lines",
@@ -356,6 +357,19 @@ class CancelledGuidance(Situation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownOutcomeGuidance(Situation):
+    """The process that made a call died in it: nobody knows whether the call took effect."""
+
+    template: ClassVar[str] = "unknown-outcome"
+    tells: ClassVar[tuple[str, ...]] = ("tool", "target")
+    may_be_empty: ClassVar[frozenset[str]] = frozenset({"target"})
+    tool: str
+    """Name of the tool."""
+    target: str
+    """What it was about to write, quoted; empty where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutGuidance(Situation):
     """The middle of a long result was left out: the note that stands there, one line."""
 
@@ -433,6 +447,7 @@ SITUATIONS: Final[tuple[type[Situation], ...]] = (
     RaisedGuidance,
     TimedOutGuidance,
     CancelledGuidance,
+    UnknownOutcomeGuidance,
     LeftOutGuidance,
     StoppedText,
 )

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_args, overload
 
 import anyio
 import anyio.to_thread
@@ -21,7 +21,16 @@ from agentcore.errors import ConfigurationError
 from agentcore.messages import JsonObject, ToolSpec
 from agentcore.threads import current_tool_thread_limiter
 from agentcore.tools.approval import NeedsApproval
-from agentcore.tools.context import Continuation, CutDraft, ToolContext, ToolResult, result_of
+from agentcore.tools.context import (
+    NOT_DONE,
+    Begun,
+    Continuation,
+    CutDraft,
+    NotDone,
+    ToolContext,
+    ToolResult,
+    result_of,
+)
 from agentcore.tools.failures import CallCancelled, InvalidArguments, ModelRetry, ToolFailed
 from agentcore.tools.mismatch import MAX_ERROR_CHARACTERS, MAX_SHOWN_CHARACTERS, explain
 from agentcore.tools.running import Running, run_in_thread
@@ -31,13 +40,17 @@ from agentcore.tools.strict import as_given, strict_schema
 
 __all__ = [
     "MAX_ERROR_CHARACTERS",
+    "NOT_DONE",
+    "Begun",
     "Continuation",
     "CutDraft",
     "FunctionTool",
     "InvalidArguments",
     "ModelRetry",
     "OnCut",
+    "Repeat",
     "Running",
+    "Settled",
     "Tool",
     "ToolContext",
     "ToolFailed",
@@ -52,6 +65,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OnCut: TypeAlias = Callable[
     [ToolContext, CutDraft], "Continuation | Awaitable[Continuation | None] | None"
 ]
+Repeat: TypeAlias = Literal["never", "safe"]
+"""Whether a call whose process died may be made again: `safe` for what only looks."""
+Settled: TypeAlias = Callable[[str, Mapping[str, Any], Begun], object]
+"""`(key, arguments, begun)`, sync or async: what came of a call whose process died."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
@@ -86,8 +103,16 @@ class Tool:
     """Endpoints that can are asked to hold the model to the schema."""
     secrets: frozenset[str] = frozenset()
     """Parameters with something secret in them (`SecretStr`): errors do not show what came."""
+    repeat: Repeat = "never"
+    """After a crash in the middle of a call: `never` tells the model that its outcome is unknown,
+    `safe` makes it again, by the same key."""
+    begins_itself: bool = False
+    """The function calls `ToolContext.begin` before its effect: what died before that is made
+    again."""
     on_cut_hook: OnCut | None = None
     """Set by `on_cut`."""
+    settled_hook: Settled | None = None
+    """Set by `settled`."""
     built_in: str = ""
     """The name that a tool of the package has by itself; a set's prefix does not change it."""
 
@@ -99,6 +124,10 @@ class Tool:
             raise ConfigurationError(
                 f"tool {self.name!r}: timeout={self.timeout!r} must be above 0 seconds, or None "
                 "for no limit"
+            )
+        if self.repeat not in get_args(Repeat):
+            raise ConfigurationError(
+                f'tool {self.name!r}: repeat={self.repeat!r} must be "never" or "safe"'
             )
         known = self.own_parameters
         for role in ("draft", "reads", "writes"):
@@ -190,6 +219,37 @@ class Tool:
         """
         self.on_cut_hook = hook
         return hook
+
+    def settled(self, hook: Settled) -> Settled:
+        """Register what can tell whether a call whose process died took effect.
+
+        The hook, sync or async, gets the call's key, its arguments and what is known of its
+        beginning. It gives the call's result, as the function would; or `NOT_DONE`, and the call is
+        made, by the same key; or None when it cannot tell, which is what the model is told then.
+        """
+        self.settled_hook = hook
+        return hook
+
+    async def ask_settled(
+        self, key: str, arguments: Mapping[str, Any], begun: Begun
+    ) -> ToolResult | NotDone | None:
+        """What came of a call whose process died; None: nobody knows.
+
+        What the hook raises passes through. A sync hook runs in a worker thread.
+        """
+        hook = self.settled_hook
+        if hook is None:
+            return NOT_DONE if self.repeat == "safe" else None
+        if is_async(hook):
+            answer = hook(key, arguments, begun)
+        else:
+            # In a list: trio takes no bare coroutine from a thread.
+            told: list[object] = []
+            await anyio.to_thread.run_sync(lambda: told.append(hook(key, arguments, begun)))
+            answer = told[0]
+        if isinstance(answer, Awaitable):
+            answer = await answer
+        return answer if answer is None or isinstance(answer, NotDone) else result_of(answer)
 
     async def run_on_cut(self, context: ToolContext, cut: CutDraft) -> Continuation | None:
         """What the hook says; None without one. A sync hook runs in a worker thread."""
@@ -347,6 +407,8 @@ def tool(
     timeout: float | None = None,
     needs_approval: NeedsApproval = False,
     strict: bool = False,
+    repeat: Repeat = "never",
+    begins_itself: bool = False,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(
     function: Callable[P, R] | None = None,
@@ -361,6 +423,8 @@ def tool(
     timeout: float | None = None,
     needs_approval: NeedsApproval = False,
     strict: bool = False,
+    repeat: Repeat = "never",
+    begins_itself: bool = False,
 ) -> FunctionTool[P, R] | Callable[[Callable[P, R]], FunctionTool[P, R]]:
     """Make a tool of an async or sync function.
 
@@ -378,6 +442,11 @@ def tool(
         needs_approval: True when a person is to be asked before each call (`Agent(approve=…)`); or
             a function of the arguments that says whether, or why.
         strict: True to have endpoints that can hold the model to the schema.
+        repeat: `"safe"` for what only reads or looks up: in a journalled run a call whose process
+            died is made again. `"never"`: the model is told that its outcome is unknown, unless
+            `settled` knows better.
+        begins_itself: True when the function calls `context.begin(evidence)` right before its
+            effect: what died before that is made again.
 
     Raises:
         ConfigurationError: No schema can be made of the signature, or an option does not fit it.
@@ -404,6 +473,8 @@ def tool(
             timeout=timeout,
             needs_approval=needs_approval,
             strict=strict,
+            repeat=repeat,
+            begins_itself=begins_itself,
             secrets=signature.secrets,
         )
 

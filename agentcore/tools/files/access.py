@@ -4,14 +4,14 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
-from agentcore.tools.base import ToolContext, ToolResult
+from agentcore.tools.base import NOT_DONE, Begun, Settled, ToolContext, ToolResult
 from agentcore.tools.files.confined import (
     Folder,
     NotRegular,
@@ -32,6 +32,7 @@ __all__ = [
     "Place",
     "as_text",
     "error_result",
+    "settled_by",
     "told_os_error",
     "told_size",
 ]
@@ -127,10 +128,19 @@ class Change:
 
         Raises:
             FileError: It cannot be written. All is as it was.
+            JournalError: That it comes next cannot be written. All is as it was.
             Changed: Somebody else has written it since it was read. All is as it was.
         """
         place, access = self.place, self.access
         root = access.context.workspace
+        access.context.begin(
+            {
+                "path": place.key,
+                "before": None if self.before is None else _digest(self.before),
+                "after": _digest(after),
+                "lines_before": (self.before or b"").count(b"\n"),
+            }
+        )
         folder, made = make_folders(root, place.parts[:-1])
         try:
             with folder:
@@ -182,6 +192,14 @@ class Access:
             raise FileError(f"{place.path} has more than {told_size(limit)}, too much to be read.")
         self.context.notes[SEEN + place.key] = _digest(data)
         return data
+
+    def bytes_of(self, place: Place) -> bytes | None:
+        """The bytes of a file; None when it is not there.
+
+        Raises:
+            OSError: It is no regular file, or cannot be read.
+        """
+        return self._read(place, self.rules.max_read_bytes)
 
     @contextmanager
     def changing(self, path: str) -> Iterator[Change]:
@@ -267,6 +285,30 @@ class Access:
     def _names(self, parts: Sequence[str]) -> list[str]:
         with open_folder(self.context.workspace, parts) as folder:
             return [entry.name for entry in folder.names()]
+
+
+def settled_by(rules: FileRules) -> Settled:
+    """What came of a change that a process died in, by what is on disk: exact, or not known."""
+
+    def settled(key: str, arguments: Mapping[str, object], begun: Begun) -> object:
+        """As `Tool.settled` has it."""
+        path, evidence = begun.evidence.get("path"), begun.evidence
+        if not isinstance(path, str):
+            return None
+        access = Access(begun.context, rules)
+        try:
+            place = access.place(path)
+            data = access.bytes_of(place)
+        except (FileError, OSError):
+            return None
+        digest = None if data is None else _digest(data)
+        if data is None or digest != evidence.get("after"):
+            return NOT_DONE if digest == evidence.get("before") else None
+        begun.context.notes[SEEN + place.key] = _digest(data)
+        lines = len(as_text(place, data).lines)
+        return ToolResult(content=f"{place.path}: {lines} lines on disk now.", changed=True)
+
+    return settled
 
 
 def as_text(place: Place, data: bytes, more: str = "") -> Text:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from agentcore.tools.base import Tool, ToolContext, ToolResult, tool
-from agentcore.tools.files.access import Access, error_result
+from agentcore.tools.files.access import Access, error_result, settled_by
 from agentcore.tools.files.edits import NoEdit, edited
 from agentcore.tools.files.paths import FileError
 from agentcore.tools.files.rules import FileRules
@@ -20,7 +20,7 @@ def edit_tool(rules: FileRules) -> Tool:
     # One edit a call: those of one answer are made in call order, and when the answer is cut, each
     # that the model had closed is made and the others are not. A list in one call would be lost as
     # a whole. A cut `new` is parked as a draft: nothing is changed before all of it is there.
-    @tool(writes="path", draft="new")
+    @tool(writes="path", draft="new", begins_itself=True)
     def edit_file(
         *,
         path: FilePath,
@@ -41,6 +41,7 @@ def edit_tool(rules: FileRules) -> Tool:
         except FileError as error:
             return error_result(str(error))
 
+    edit_file.settled(settled_by(rules))
     return edit_file
 
 

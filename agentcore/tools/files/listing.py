@@ -26,7 +26,7 @@ FolderPath = Annotated[
 def list_tool(rules: FileRules) -> Tool:
     """`list_files`, by rules."""
 
-    @tool(reads="path")
+    @tool(reads="path", repeat="safe")
     def list_files(
         context: ToolContext,
         path: FolderPath = ".",

@@ -20,7 +20,7 @@ MAX_READ_BYTES: Final = 30_000
 def read_tool(rules: FileRules) -> Tool:
     """`read_file`, by rules."""
 
-    @tool(reads="path")
+    @tool(reads="path", repeat="safe")
     def read_file(
         path: FilePath,
         context: ToolContext,

@@ -45,7 +45,7 @@ Find: TypeAlias = Callable[[str], int]
 def search_tool(rules: FileRules) -> Tool:
     """`search_files`, by rules."""
 
-    @tool(reads="path")
+    @tool(reads="path", repeat="safe")
     def search_files(
         text: Annotated[
             str, Field(min_length=1, description="What to find, within one line, exactly.")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agentcore.drafts import count_lines, overlap_lines, shown_end, split_lines
 from agentcore.tools.base import Continuation, CutDraft, Tool, ToolContext, ToolResult, tool
-from agentcore.tools.files.access import TRIES, Access, Change, error_result
+from agentcore.tools.files.access import TRIES, Access, Change, error_result, settled_by
 from agentcore.tools.files.paths import FileError
 from agentcore.tools.files.replacing import Changed
 from agentcore.tools.files.rules import FileRules
@@ -31,7 +31,7 @@ Mode: TypeAlias = Literal["overwrite", "append", "create"]
 def write_tool(rules: FileRules) -> Tool:
     """`write_file`, by rules."""
 
-    @tool(writes="path", draft="content")
+    @tool(writes="path", draft="content", begins_itself=True)
     def write_file(
         *,
         path: FilePath,
@@ -74,6 +74,7 @@ def write_tool(rules: FileRules) -> Tool:
         except FileError:
             return None
 
+    write_file.settled(settled_by(rules))
     return write_file
 
 
@@ -149,7 +150,7 @@ def _append(access: Access, path: str, content: str, start_line: int | None) -> 
 
 def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
     before = change.text.text
-    after = _with_cut_text(change, path, cut)
+    after = before if cut.stored_after is not None else _with_cut_text(change, path, cut)
     quoted = json.dumps(path, ensure_ascii=False)
     if after is None and cut.text:
         if cut.fields.get("mode") != "create" or change.before is None:
@@ -181,7 +182,9 @@ def _keep(change: Change, path: str, cut: CutDraft) -> Continuation | None:
         return Continuation(
             on_disk=f"{quoted} has {lines} lines on disk; they are safe. {_shown(text)}",
             next_call=append,
-            new_lines=_new_lines(before, text),
+            new_lines=_new_lines(before, text)
+            if cut.stored_after is None
+            else max(1, lines - cut.stored_after),
         )
     if cut.fields.get("mode") == "append":
         return Continuation(on_disk=f"{quoted} has {lines} lines on disk.", next_call=append)

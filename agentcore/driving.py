@@ -1,0 +1,269 @@
+"""A named run is driven: claimed, gone on with from its rows, and given up again."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from agentcore.errors import ConfigurationError, RunBusy, RunError
+from agentcore.guidance import Templates, UnknownOutcomeGuidance
+from agentcore.journal import (
+    JournalStore,
+    NewRun,
+    RunEnded,
+    RunResumed,
+    RunState,
+    StoredRun,
+    fold,
+)
+from agentcore.journal.writing import RunJournal
+from agentcore.kinds import ErrorKind
+from agentcore.live import partial_of
+from agentcore.messages import Message, ToolMessage, Usage
+from agentcore.run import Run, RunResult
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from agentcore.settings import Settings
+
+__all__ = ["Starter", "check_given", "check_run_id", "drive", "error_of", "load", "result_of"]
+
+MAX_ID_CHARACTERS: Final = 200
+MAX_SHOWN_CHARACTERS: Final = 200
+"""Of a prompt, in an error that shows two."""
+WAIT_SECONDS: Final = 0.5
+"""How often `drive` looks whether the run that another process drives is free."""
+
+Starter = Callable[[RunJournal], "AbstractAsyncContextManager[Run]"]
+"""Makes a run that writes this journal, on connections that are closed when it is left."""
+
+
+async def drive(
+    store: JournalStore,
+    run_id: str,
+    settings: "Settings",
+    start: Starter,
+    *,
+    goes_on_from: frozenset[str] = frozenset(),
+    waits: bool = False,
+) -> RunResult:
+    """Carry a run of the journal to its end, or give the end that it has.
+
+    Args:
+        store: The journal.
+        run_id: A run that is in it.
+        settings: The agent's, to be compared with those that the run was submitted with.
+        start: Makes the run.
+        goes_on_from: The ends that are none: `failed`, `cancelled`.
+        waits: While somebody else drives it, wait; else raise.
+
+    Raises:
+        RunBusy: Somebody else drives it.
+        RunLost: Somebody else has taken it over.
+        RunError: It ended so, now or before.
+        UnknownRun: There is none of this id.
+    """
+    while True:
+        run, state = await anyio.to_thread.run_sync(load, store, run_id)
+        if state.end is not None and state.end.status not in goes_on_from and not state.notes:
+            return _end_of(state)
+        claimed = await _claimed(store, run_id, waits=waits)
+        if claimed is not None:
+            break
+        await anyio.sleep(WAIT_SECONDS)
+    try:
+        return await _drive_claimed(store, claimed, run, settings, start)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(store.release, run_id, claimed.epoch)
+
+
+async def _claimed(store: JournalStore, run_id: str, *, waits: bool) -> StoredRun | None:
+    """The run, claimed; None where somebody else drives it, who is to be waited for."""
+    try:
+        return await anyio.to_thread.run_sync(store.claim, run_id)
+    except RunBusy:
+        if not waits:
+            raise
+        return None
+
+
+async def _drive_claimed(
+    store: JournalStore, claimed: StoredRun, before: StoredRun, settings: "Settings", start: Starter
+) -> RunResult:
+    # Read once more: until the claim somebody else may have written.
+    state = fold(claimed.new.opening, await anyio.to_thread.run_sync(store.rows, claimed.id))
+    if state.end is not None and state.end.status == "done" and not state.notes:
+        return _end_of(state)
+    _, lines = await anyio.to_thread.run_sync(store.partial, claimed.id)
+    after_crash = bool(before.owner) and state.end is None
+    journal = RunJournal(
+        store, claimed, state, partial_of(lines.split(b"\n")[:-1]), after_crash=after_crash
+    )
+    if claimed.epoch > 1:
+        changed = _changed(claimed.new, settings)
+        await journal.append(RunResumed(after_crash=after_crash, changed=changed), status="running")
+    async with start(journal) as run:
+        return await _watched(run, journal, state.messages())
+
+
+async def _watched(run: Run, journal: RunJournal, conversation: list[Message]) -> RunResult:
+    """Run to the end, unless somebody asks for it before."""
+    outcome: list[RunResult] = []
+    failure: list[BaseException] = []
+    reasons: list[str] = []
+
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            reasons.append(await journal.wait_for_cancel())
+            tasks.cancel_scope.cancel()
+
+        async def work() -> None:
+            try:
+                outcome.append(await run.to_the_end(conversation))
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
+                failure.append(error)  # raised below, outside: a task group would wrap it
+            tasks.cancel_scope.cancel()
+
+        if journal.state.is_cancelled:
+            reasons.append("")
+        else:
+            tasks.start_soon(watch)
+            await work()
+    if failure:
+        raise failure[0]
+    if outcome:
+        return outcome[0]
+    raise await _cancelled(journal, reasons[0] if reasons else "")
+
+
+async def _cancelled(journal: RunJournal, reason: str) -> RunError:
+    """Write that the run was ended from outside; what is raised for it."""
+    text = f"The run was cancelled{f': {reason}' if reason else ''}."
+    ended = RunEnded(status="cancelled", text=text, error_kind=ErrorKind.CANCELLED)
+    await journal.append(ended, ends_partial=True, status="cancelled")
+    state = await journal.reload()
+    return error_of(state)
+
+
+def load(store: JournalStore, run_id: str) -> tuple[StoredRun, RunState]:
+    """A run and the state that its rows come to."""
+    run = store.get(run_id)
+    return run, fold(run.new.opening, store.rows(run_id))
+
+
+# --- what is checked ------------------------------------------------------------------------
+
+
+def check_run_id(run_id: str) -> str:
+    """The id of a run.
+
+    Raises:
+        ConfigurationError: It cannot be one.
+    """
+    is_text = isinstance(run_id, str)
+    if not is_text or not run_id.strip() or not run_id.isprintable():
+        raise ConfigurationError(
+            f"run_id={run_id!r}: give a text of printable characters, as in run_id='plan-42'"
+        )
+    if len(run_id) > MAX_ID_CHARACTERS:
+        raise ConfigurationError(
+            f"run_id={run_id[:40]!r}…: {len(run_id)} characters; at most {MAX_ID_CHARACTERS}"
+        )
+    return run_id
+
+
+def check_given(stored: StoredRun, given: Sequence[Message]) -> None:
+    """The run of this id was asked for the same.
+
+    Raises:
+        ConfigurationError: It was asked for something else; both are shown.
+    """
+    if stored.new.given == tuple(given):
+        return
+    raise ConfigurationError(
+        f"run_id={stored.id!r} was given another prompt before.\n"
+        f"  then: {_shown(stored.new.given)}\n"
+        f"  now:  {_shown(given)}\n"
+        "Give the new prompt another run_id; or go on with the old one by "
+        f"agent.resume({stored.id!r}), and say more by agent.send({stored.id!r}, …)."
+    )
+
+
+def _shown(messages: Sequence[Message]) -> str:
+    text = " ".join(messages[-1].content.split()) if messages else ""
+    more = f" (after {len(messages) - 1} messages)" if len(messages) > 1 else ""
+    shortened = text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "…"
+    return f"{shortened!r}{more}"
+
+
+def _changed(new: NewRun, settings: "Settings") -> str:
+    """What is set otherwise than when the run was submitted, in words."""
+    told: list[str] = []
+    model = settings.endpoints[0].model
+    if new.model and new.model != model:
+        told.append(f"the model was {new.model} and is {model}")
+    if gone := sorted(set(new.tools) - {tool.name for tool in settings.tools}):
+        told.append(f"no longer on offer: {', '.join(gone)}")
+    return "; ".join(told)
+
+
+# --- ends -----------------------------------------------------------------------------------
+
+
+def _end_of(state: RunState) -> RunResult:
+    """The result that a run ended with.
+
+    Raises:
+        RunError: It ended with one.
+    """
+    assert state.end is not None
+    if state.end.status == "done":
+        return result_of(state)
+    raise error_of(state)
+
+
+def result_of(state: RunState) -> RunResult:
+    """The result of a run that is done."""
+    assert state.end is not None
+    reported = (record.usage for record in state.ledger if record.usage is not None)
+    return RunResult(
+        text=state.end.text,
+        messages=tuple(state.messages()),
+        usage=sum(reported, start=Usage()),
+        attempts=tuple(state.ledger),
+        drafts=state.end.drafts,
+    )
+
+
+def error_of(state: RunState) -> RunError:
+    """What is raised for a run that ended otherwise."""
+    assert state.end is not None
+    return RunError(
+        state.end.text,
+        kind=ErrorKind(state.end.error_kind) if state.end.error_kind else None,
+        attempts=tuple(state.ledger),
+        messages=tuple(_closed(state)),
+        drafts=state.end.drafts,
+    )
+
+
+def _closed(state: RunState) -> list[Message]:
+    """The conversation, valid to go on from: a call that has no result is answered."""
+    conversation = state.messages()
+    left = state.open_turn
+    if left is not None:
+        conversation += [
+            ToolMessage(
+                tool_call_id=call.id,
+                name=call.name,
+                content=Templates().render(UnknownOutcomeGuidance(tool=call.name, target="")),
+                is_error=True,
+            )
+            for call in left.ended.message.tool_calls
+            if call.id not in left.results
+        ]
+    return conversation

@@ -1,0 +1,45 @@
+"""The journal: what a run did, row by row, so that another process can go on with it.
+
+`records` says what a row is, `state` what many of them come to, `store` what keeps them and
+`sqlite` one that does; `owners` tells the living from the dead, and `writing` is the run's side.
+"""
+
+from agentcore.journal.records import (
+    AttemptEnded,
+    CallBegun,
+    CallEnded,
+    EndpointGivenUp,
+    Noted,
+    NotesTaken,
+    Record,
+    RunEnded,
+    RunResumed,
+    RunStatus,
+    Stored,
+    TurnEnded,
+)
+from agentcore.journal.sqlite import SqliteStore
+from agentcore.journal.state import RunState, StoredTurn, fold
+from agentcore.journal.store import JournalStore, NewRun, StoredRun
+
+__all__ = [
+    "AttemptEnded",
+    "CallBegun",
+    "CallEnded",
+    "EndpointGivenUp",
+    "JournalStore",
+    "NewRun",
+    "Noted",
+    "NotesTaken",
+    "Record",
+    "RunEnded",
+    "RunResumed",
+    "RunState",
+    "RunStatus",
+    "SqliteStore",
+    "Stored",
+    "StoredRun",
+    "StoredTurn",
+    "TurnEnded",
+    "fold",
+]

@@ -1,0 +1,33 @@
+"""Where a journal is: a path, or a URL as SQLAlchemy and others write it."""
+
+from pathlib import Path
+from typing import Final
+
+from agentcore.errors import ConfigurationError
+from agentcore.journal.sqlite import SqliteStore
+from agentcore.journal.store import JournalStore
+
+__all__ = ["journal_at"]
+
+_SQLITE: Final = "sqlite:///"
+
+
+def journal_at(place: str) -> JournalStore:
+    """The journal at a place; nothing is opened yet.
+
+    Args:
+        place: A file; or `sqlite:///` and a file, which is absolute after four slashes.
+
+    Raises:
+        ConfigurationError: It is another kind of URL, or names no file.
+    """
+    scheme, mark, _ = place.partition("://")
+    path = place.removeprefix(_SQLITE) if place.startswith(_SQLITE) else place
+    if mark and path == place:
+        raise ConfigurationError(
+            f"journal={scheme}://…: there is no journal of this kind. Give a file, or sqlite:/// "
+            "and a file, as in sqlite:////var/lib/agents/runs.db"
+        )
+    if not path or Path(path).is_dir():
+        raise ConfigurationError(f"journal={place!r}: names no file")
+    return SqliteStore(path)
