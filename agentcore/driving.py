@@ -67,14 +67,27 @@ async def drive(
     """
     while True:
         run, state = await anyio.to_thread.run_sync(load, store, run_id)
-        if state.end is not None and state.end.status not in goes_on_from and not state.notes:
+        if _has_ended(state, goes_on_from):
             return _end_of(state)
         claimed = await _claimed(store, run_id, waits=waits)
         if claimed is not None:
             break
         await anyio.sleep(WAIT_SECONDS)
     try:
-        return await _drive_claimed(store, claimed, run, settings, start)
+        after_crash = bool(run.owner)
+        # Read once more: until the claim somebody else may have written.
+        _, state = await anyio.to_thread.run_sync(load, store, run_id)
+        if _has_ended(state, goes_on_from):
+            return _end_of(state)
+        _, lines = await anyio.to_thread.run_sync(store.partial, run_id)
+        arrived = partial_of(lines.split(b"\n")[:-1])
+        journal = RunJournal(store, claimed, state, arrived, after_crash=after_crash)
+        if claimed.epoch > 1:
+            changed = _changed(claimed.new, settings)
+            resumed = RunResumed(after_crash=after_crash, changed=changed)
+            await journal.append(resumed, status="running")
+        async with start(journal) as begun:
+            return await _watched(begun, journal, state.messages())
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(store.release, run_id, claimed.epoch)
@@ -90,23 +103,9 @@ async def _claimed(store: JournalStore, run_id: str, *, waits: bool) -> StoredRu
         return None
 
 
-async def _drive_claimed(
-    store: JournalStore, claimed: StoredRun, before: StoredRun, settings: "Settings", start: Starter
-) -> RunResult:
-    # Read once more: until the claim somebody else may have written.
-    state = fold(claimed.new.opening, await anyio.to_thread.run_sync(store.rows, claimed.id))
-    if state.end is not None and state.end.status == "done" and not state.notes:
-        return _end_of(state)
-    _, lines = await anyio.to_thread.run_sync(store.partial, claimed.id)
-    after_crash = bool(before.owner) and state.end is None
-    journal = RunJournal(
-        store, claimed, state, partial_of(lines.split(b"\n")[:-1]), after_crash=after_crash
-    )
-    if claimed.epoch > 1:
-        changed = _changed(claimed.new, settings)
-        await journal.append(RunResumed(after_crash=after_crash, changed=changed), status="running")
-    async with start(journal) as run:
-        return await _watched(run, journal, state.messages())
+def _has_ended(state: RunState, goes_on_from: frozenset[str]) -> bool:
+    """There is nothing more to do: nor has anybody said anything since."""
+    return state.end is not None and state.end.status not in goes_on_from and not state.notes
 
 
 async def _watched(run: Run, journal: RunJournal, conversation: list[Message]) -> RunResult:

@@ -1,6 +1,6 @@
 """A run in the journal: to be watched, gone on with, ended, spoken to or copied, from anywhere."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -176,7 +176,7 @@ class RunHandle:
             await forked.send(text)
         return forked
 
-    async def events(self, *, after: int = 0) -> AsyncIterator[JournalEvent | Arriving]:
+    async def events(self, *, after: int = 0) -> AsyncGenerator[JournalEvent | Arriving, None]:
         """Its rows from a number on, and what arrives between them, as they are written.
 
         It ends when the run is done, failed or cancelled, and can be taken up anywhere: give the

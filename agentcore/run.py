@@ -231,7 +231,7 @@ class Run:
             RunError: The run must end although it has not.
         """
         is_over = not step.stop and not step.goes_on and self._is_over(conversation)
-        if is_over and not await self._take_said(conversation):
+        if is_over and not await self._take_said(conversation, is_last=True):
             if self.journal is not None:
                 await self._end("done", self._result(conversation).text)
             return True
@@ -359,10 +359,12 @@ class Run:
         )
         return _Step(changed=dispatched.changed, stop=dispatched.stop)
 
-    async def _take_said(self, conversation: list[Message]) -> bool:
+    async def _take_said(self, conversation: list[Message], *, is_last: bool = False) -> bool:
         """What was said to the run meanwhile becomes part of the conversation; whether any was."""
-        said = await self.journal.said() if self.journal is not None else []
-        if self.journal is None or not said:
+        if self.journal is None:
+            return False
+        said = await self.journal.said(is_last=is_last)
+        if not said:
             return False
         await self.journal.append(NotesTaken(through=said[-1].seq))
         conversation += [

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcore.accumulator import Accumulator
-from agentcore.draft_store import SAVE_CHARACTERS, SAVE_SECONDS, DraftError, DraftStore, LiveDraft
+from agentcore.draft_store import DraftError, DraftStore, LiveDraft
 from agentcore.drafts import draft_text
 from agentcore.events import MessageRestart, StreamEvent, TextDelta, ToolCallDelta
 from agentcore.ledger import Draft
+from agentcore.live import SAVE_CHARACTERS, SAVE_SECONDS
 from agentcore.messages import JsonObject
 from agentcore.testing import run_in_virtual_time
 from agentcore.testing.strategies import texts

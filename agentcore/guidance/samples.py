@@ -86,7 +86,7 @@ SAMPLES: Final[tuple[Situation, ...]] = (
     RaisedGuidance(tool="import_rows", error="ValueError", message="row 12 has 4 columns, not 5"),
     TimedOutGuidance(tool="import_rows", seconds=60.0, still_running=True),
     CancelledGuidance(tool="import_rows", began=True, by_itself=True),
-    UnknownOutcomeGuidance(tool="send_mail", target=""),
+    UnknownOutcomeGuidance(tool="import_rows", target='"data/rows.csv"'),
     LeftOutGuidance(
         left_out_bytes=182_040,
         lines=4_210,

@@ -4,23 +4,43 @@
 `sqlite` one that does; `owners` tells the living from the dead, and `writing` is the run's side.
 """
 
-from agentcore.journal.records import (
-    AttemptEnded,
-    CallBegun,
-    CallEnded,
-    EndpointGivenUp,
-    Noted,
-    NotesTaken,
-    Record,
-    RunEnded,
-    RunResumed,
-    RunStatus,
-    Stored,
-    TurnEnded,
-)
-from agentcore.journal.sqlite import SqliteStore
-from agentcore.journal.state import RunState, StoredTurn, fold
-from agentcore.journal.store import JournalStore, NewRun, StoredRun
+from typing import TYPE_CHECKING
+
+from agentcore.late import late_names
+
+if TYPE_CHECKING:
+    from agentcore.journal.records import (
+        AttemptEnded,
+        CallBegun,
+        CallEnded,
+        EndpointGivenUp,
+        Noted,
+        NotesTaken,
+        Record,
+        RunEnded,
+        RunResumed,
+        RunStatus,
+        Stored,
+        TurnEnded,
+    )
+    from agentcore.journal.sqlite import SqliteStore
+    from agentcore.journal.state import RunState, StoredTurn, fold
+    from agentcore.journal.store import JournalStore, NewRun, StoredRun
+
+else:
+    # Not for type checkers: with it they would take any name.
+    __getattr__, __dir__ = late_names(
+        __name__,
+        {
+            "agentcore.journal.records": (
+                "AttemptEnded CallBegun CallEnded EndpointGivenUp Noted NotesTaken Record "
+                "RunEnded RunResumed RunStatus Stored TurnEnded"
+            ),
+            "agentcore.journal.sqlite": "SqliteStore",
+            "agentcore.journal.state": "RunState StoredTurn fold",
+            "agentcore.journal.store": "JournalStore NewRun StoredRun",
+        },
+    )
 
 __all__ = [
     "AttemptEnded",

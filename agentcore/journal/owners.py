@@ -8,6 +8,7 @@ is only stopped keeps it. On network file systems locks may lie; a journal does 
 import os
 import secrets
 import sys
+import time
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -16,29 +17,43 @@ from typing import Final
 __all__ = ["Owner", "is_alive", "remove_dead"]
 
 _ID_BYTES: Final = 8
+_SETTLED_SECONDS: Final = 3_600.0
+"""A younger file is left alone: its process may be about to lock it."""
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: FileIO) -> bool:
-        """Lock a file until it is closed; False when another holds it."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+    _TRIES, _PAUSE_SECONDS = 3, 0.01
+
+    def _lock(file: FileIO, *, shared: bool) -> bool:
+        """Lock a file until it is closed; False when its owner holds it.
+
+        There are no shared locks here: who only asks may be in the way of another who does.
+        """
+        for _ in range(_TRIES if shared else 1):
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                return True
+            except OSError:
+                time.sleep(_PAUSE_SECONDS)
+        return False
 
 else:
     import fcntl
 
-    def _lock(file: FileIO) -> bool:
-        """Lock a file until it is closed; False when another holds it.
+    def _lock(file: FileIO, *, shared: bool) -> bool:
+        """Lock a file until it is closed; False when its owner holds it.
+
+        Args:
+            file: Of an owner.
+            shared: Only to ask: several may at once.
 
         Raises:
             OSError: This file system has no locks.
         """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -63,7 +78,7 @@ class Owner:
             self._path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)
         )
         try:
-            if not _lock(self._file):
+            if not _lock(self._file, shared=False):
                 raise OSError(f"{self._path}: somebody else holds the lock of a new file")
         except OSError:
             self.close()
@@ -95,15 +110,16 @@ def is_alive(folder: Path, owner: str) -> bool:
     except OSError:
         return True  # Windows opens no locked file; and who cannot look must not take over
     try:
-        return not _lock(file)
+        return not _lock(file, shared=True)
     finally:
         file.close()
 
 
 def remove_dead(folder: Path) -> None:
-    """Remove the files of processes that are gone."""
+    """Remove the files of processes that have been gone for a while."""
     with suppress(OSError):
         for path in folder.iterdir():
-            if not is_alive(folder, path.name):
-                with suppress(OSError):
+            with suppress(OSError):
+                is_settled = time.time() - path.stat().st_mtime > _SETTLED_SECONDS
+                if is_settled and not is_alive(folder, path.name):
                     path.unlink()

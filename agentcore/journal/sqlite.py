@@ -377,16 +377,19 @@ class SqliteStore(JournalStore):
     @override
     async def changed(self, since: object | None) -> object:
         while True:
-            with self._reads() as connection:
-                version = (
-                    None
-                    if connection is None
-                    else connection.execute("PRAGMA data_version").fetchone()[0]
-                )
-            if since is None or version != since:
-                # The file may not be there yet: 0 is no version.
-                return version or 0
+            version = self._version()
+            if version is not None and (since is None or version != since):
+                return version
             await anyio.sleep(POLL_SECONDS)
+
+    def _version(self) -> int | None:
+        """Another one whenever something was written; 0 before, None while somebody reads."""
+        if self._reader.locked():
+            return None  # many rows, by a thread: the event loop does not wait for it
+        with self._reads() as connection:
+            if connection is None:
+                return 0
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     @override
     def check(self) -> list[str]:
@@ -503,7 +506,9 @@ class SqliteStore(JournalStore):
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.name == ".agentcore" and folder.is_symlink():
             raise JournalError(f"{folder} is a link, which may lead out of the workspace")
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Only a new one: to close a file drops all locks that this process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     def _prepare(self, connection: sqlite3.Connection, *, create: bool) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -62,6 +62,7 @@ class RunJournal:
         self._looked_at = state.seq
         """Rows up to this one were written here, or looked at."""
         self._said = list(state.notes)
+        self._has_notes = False
         self._cancelled: str | None = None
 
     # --- rows -------------------------------------------------------------------------------
@@ -129,7 +130,9 @@ class RunJournal:
             self.run.id, self.run.epoch, records, ends_partial=ends_partial, status=status
         )
         if seq - len(records) == self._looked_at:
-            self._looked_at = seq  # nobody has put anything in between
+            self._looked_at = seq
+        else:
+            self._has_notes = True  # somebody has put something in between
 
     async def reload(self) -> RunState:
         """The state that all rows come to by now."""
@@ -138,9 +141,14 @@ class RunJournal:
 
     # --- what others put in -----------------------------------------------------------------
 
-    async def said(self) -> list[Stored]:
-        """What was said to the run since the last call, oldest first."""
-        await self._look()
+    async def said(self, *, is_last: bool) -> list[Stored]:
+        """What was said to the run since the last call, oldest first.
+
+        Args:
+            is_last: The run is about to end: look, although nothing tells that there is anything.
+        """
+        if self._has_notes or is_last:
+            await self._look()
         said, self._said = self._said, []
         return said
 
@@ -156,6 +164,7 @@ class RunJournal:
 
     async def _look(self) -> None:
         """Look at what others have written."""
+        self._has_notes = False
         rows = await anyio.to_thread.run_sync(
             lambda: self._store.rows(self.run.id, after=self._looked_at)
         )

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from pydantic import JsonValue
 from typing_extensions import override
 
-from agentcore import Agent, Local, Policy, RunError, RunResult, ToolContext, tool
+from agentcore import Agent, Local, Policy, RunResult, ToolContext, tool
 from agentcore.journal import Record, RunStatus, SqliteStore
 from agentcore.messages import JsonObject
 from agentcore.testing import (
@@ -27,7 +28,6 @@ from agentcore.testing import (
     Reply,
     ScriptedModel,
     Temperament,
-    check_transcript,
     stream,
 )
 from agentcore.tools import read_file, write_file
@@ -136,9 +136,7 @@ class PicturingStore(SqliteStore):
     ) -> int:
         kinds = "+".join(record.kind for record in records)
         self._take(run_id, f"before {kinds}")
-        seq = super().append(
-            run_id, epoch, records, ends_partial=ends_partial, status=status
-        )
+        seq = super().append(run_id, epoch, records, ends_partial=ends_partial, status=status)
         self._take(run_id, f"after {kinds}")
         return seq
 
@@ -167,7 +165,7 @@ class PicturingStore(SqliteStore):
 
 def agent_of(workspace: Path, story: Story, **options: Any) -> Agent:
     async def no_wait(seconds: float) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
     settings: dict[str, Any] = {"policy": Policy(max_attempts=12), "tools": TOOLS, **options}
     return Agent(

@@ -115,9 +115,7 @@ def test_whatever_the_run_is(
         return cut(reply, at=after_bytes(min(cuts[number], size - 20)), by=RESET)
 
     def story() -> Story:
-        return Story(
-            text=lines_of_text(lines), temperament=temperament, mails=mails, cut=maybe_cut
-        )
+        return Story(text=lines_of_text(lines), temperament=temperament, mails=mails, cut=maybe_cut)
 
     with TemporaryDirectory() as folder:
         anyio.run(killed_at_every_row, Path(folder), story)

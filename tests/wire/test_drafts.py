@@ -144,10 +144,10 @@ def play(
         **options,
     )
     events: list[RunEvent] = []
-    told = {"on_event": events.append} if listen else {}
+    told = events.append if listen else None
 
     async def run() -> RunResult:
-        return await agent.run("Write it.", messages=messages, **told)
+        return await agent.run("Write it.", messages=messages, on_event=told)
 
     ended: RunResult | RunError
     try:
