@@ -317,7 +317,7 @@ class Run:
         journal.tool_notes.update(self.dispatcher.context.notes)
         left = state.open_turn
         if left is not None:
-            return await self._finish(left, conversation, settings)
+            return await self._finish(journal, left, conversation, settings)
         if state.failed:
             self._number -= 1  # its turn has not ended
         last = state.turns[-1] if state.turns else None
@@ -346,12 +346,13 @@ class Run:
 
     async def _finish(
         self,
+        journal: RunJournal,
         left: StoredTurn,
         conversation: list[Message],
         settings: Settings,
     ) -> _Step:
         """Answer the calls of an answer that another process has begun to dispatch."""
-        if left.crashes > settings.policy.max_attempts:
+        if left.crashes + journal.after_crash >= settings.policy.max_attempts:
             await self.dispatcher.give_up(left)
         del conversation[len(conversation) - len(left.results) :]  # they come again, in order
         dispatched = await self._dispatch(
