@@ -176,6 +176,15 @@ class RunHandle:
             await forked.send(text)
         return forked
 
+    async def delete(self) -> None:
+        """Remove it and its rows; the file keeps their room for later ones.
+
+        Raises:
+            UnknownRun: The journal has no run of this id.
+            RunBusy: A process drives it; cancel it first.
+        """
+        await anyio.to_thread.run_sync(self._store.delete, self.id)
+
     async def events(self, *, after: int = 0) -> AsyncGenerator[JournalEvent | Arriving, None]:
         """Its rows from a number on, and what arrives between them, as they are written.
 

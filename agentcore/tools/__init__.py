@@ -7,6 +7,8 @@ from agentcore.late import late_names
 if TYPE_CHECKING:
     from agentcore.tools.approval import ApprovalRequest, Approved, Denied
     from agentcore.tools.base import (
+        NOT_DONE,
+        Begun,
         Continuation,
         CutDraft,
         FunctionTool,
@@ -38,8 +40,8 @@ else:
         {
             "agentcore.tools.approval": "ApprovalRequest Approved Denied",
             "agentcore.tools.base": (
-                "Continuation CutDraft FunctionTool ModelRetry Tool ToolContext ToolFailed "
-                "ToolResult tool"
+                "NOT_DONE Begun Continuation CutDraft FunctionTool ModelRetry Tool ToolContext "
+                "ToolFailed ToolResult tool"
             ),
             "agentcore.tools.builtin": "BUILTIN_TOOLS",
             "agentcore.tools.code": "execute_code",
@@ -53,8 +55,10 @@ else:
 
 __all__ = [
     "BUILTIN_TOOLS",
+    "NOT_DONE",
     "ApprovalRequest",
     "Approved",
+    "Begun",
     "Continuation",
     "CutDraft",
     "Denied",

@@ -10,11 +10,14 @@ from pydantic import Field
 from typing_extensions import override
 
 from agentcore import (
+    NOT_DONE,
     Agent,
     ApprovalRequest,
     Approved,
+    Arriving,
     AttemptRecord,
     Backoff,
+    Begun,
     Classification,
     Clocks,
     ConfigurationError,
@@ -23,24 +26,33 @@ from agentcore import (
     ErrorKind,
     ErrorRule,
     EventStream,
+    JournalError,
+    JournalEvent,
     Limits,
     Local,
     Message,
     ModelFamily,
     ModelRetry,
+    NotJournalled,
     OpenAI,
     OpenRouter,
     Policy,
     ProviderAdapter,
+    RunBusy,
     RunError,
     RunEvent,
+    RunHandle,
+    RunInfo,
+    RunLost,
     RunResult,
+    SqliteStore,
     Strength,
     Tool,
     ToolContext,
     ToolFailed,
     ToolResult,
     Toolset,
+    UnknownRun,
     Usage,
     classify,
     dump_messages,
@@ -63,6 +75,7 @@ from agentcore.events import (
 )
 from agentcore.facts import ErrorFacts, RetryAfter, Surface, facts_of_payload
 from agentcore.families import CapParameter
+from agentcore.journal import Record
 from agentcore.ledger import Draft, Unfinished
 from agentcore.messages import AssistantMessage, JsonObject, SystemMessage, ToolMessage, UserMessage
 from agentcore.providers import PROVIDERS
@@ -137,7 +150,30 @@ async def go_on_later(_: ToolContext, cut: CutDraft) -> Continuation | None:
     return Continuation(on_disk="Nothing is posted.", next_call="") if not cut.text else None
 
 
-own_tools: list[Tool] = [word_count, fetch_note, save, inspect_note, post]
+@tool(repeat="safe")
+async def find_order(number: int) -> str:
+    """Look an order up."""
+    await anyio.lowlevel.checkpoint()
+    return f"order {number}"
+
+
+@tool(begins_itself=True)
+def pay(order: int, context: ToolContext) -> ToolResult:
+    """Pay an order."""
+    context.begin({"order": order})
+    return ToolResult(content=f"paid by {context.key}", changed=True)
+
+
+@pay.settled
+async def look_payment_up(key: str, arguments: Mapping[str, object], begun: Begun) -> object:
+    await anyio.lowlevel.checkpoint()
+    assert_type(begun.at, float)
+    assert_type(begun.evidence, JsonObject)
+    assert_type(begun.context, ToolContext)
+    return NOT_DONE if arguments.get("order") == 1 else None
+
+
+own_tools: list[Tool] = [word_count, fetch_note, save, inspect_note, post, find_order, pay]
 assert_type(BUILTIN_TOOLS, dict[str, Tool])
 
 
@@ -335,6 +371,35 @@ async def use() -> None:
     agent.adapter = Acme()
     agent.max_output_tokens = None
     agent.tools = (write_file,)
+
+
+durable = Agent("openai:gpt-5.2", journal=SqliteStore("runs.db", synchronous="NORMAL"))
+
+
+async def use_named_runs() -> None:
+    assert_type(await durable.run("Write plan.md.", run_id="plan-42", on_event=show), RunResult)
+    run = await durable.submit("Write plan.md.", run_id="plan-43")
+    assert_type(run, RunHandle)
+    assert_type(await run.send("Be brief."), int)
+    async for event in run.events(after=3):
+        match event:
+            case JournalEvent(seq=seq, record=record):
+                assert_type((seq, record), tuple[int, Record])
+            case Arriving(text=text, calls=calls):
+                assert_type((text, calls), tuple[str, tuple[tuple[str, int], ...]])
+    assert_type(await durable.drive(run.id), RunResult)
+    assert_type(await durable.runs(), tuple[RunInfo, ...])
+    assert_type((await run.info()).seq, int)
+    await durable.cancel(run.id, "not needed any more")
+    other = await durable.fork(run.id, "plan-44", after=7, text="The other way.")
+    try:
+        assert_type(await other.resume(on_event=show), RunResult)
+    except NotJournalled as error:
+        assert_type(error.__cause__, BaseException | None)
+    except (RunBusy, RunLost, UnknownRun) as error:
+        journal_error: JournalError = error
+        raise SystemExit(str(journal_error)) from error
+    await durable.get_run(other.id).delete()
 
 
 def use_in_a_script() -> str:
