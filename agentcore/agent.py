@@ -26,7 +26,14 @@ from agentcore.endpoint import Endpoint, ModelChoice, resolve_models
 from agentcore.errors import ConfigurationError
 from agentcore.events import RunEvent
 from agentcore.history import KeepUnder
-from agentcore.messages import Message, SystemMessage, UserMessage, mend_surrogates
+from agentcore.messages import (
+    Message,
+    SystemMessage,
+    UserMessage,
+    dump_messages,
+    load_messages,
+    mend_surrogates,
+)
 from agentcore.providers.base import ProviderAdapter
 from agentcore.retry import Policy
 from agentcore.settings import (
@@ -250,7 +257,7 @@ class Agent:
         settings = self._settings()
         new = NewRun(
             id=check_run_id(run_id),
-            opening=tuple(opening),
+            opening=load_messages(dump_messages(opening)),  # as it is read, to be compared
             added_system=added_system,
             model=settings.endpoints[0].model,
             tools=tuple(tool.name for tool in settings.tools),

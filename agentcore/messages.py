@@ -4,6 +4,7 @@ Messages are frozen, compare by value and go to JSON and back without loss
 (`dump_messages`, `load_messages`). Wire formats are the adapters' business.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -131,8 +132,15 @@ def _adapter() -> TypeAdapter[tuple[Message, ...]]:
 
 
 def dump_messages(messages: Sequence[Message]) -> str:
-    """Messages as JSON text; `load_messages` gives equal ones back."""
-    return _adapter().dump_json(tuple(messages)).decode()
+    """Messages as JSON text; `load_messages` gives equal ones back.
+
+    Half of a character, which has no UTF-8, is replaced, as it is in requests.
+    """
+    try:
+        return _adapter().dump_json(tuple(messages)).decode()
+    except ValueError:
+        plain = _adapter().dump_python(tuple(messages), mode="json")
+        return mend_surrogates(json.dumps(plain, ensure_ascii=False))
 
 
 def load_messages(text: str | bytes) -> tuple[Message, ...]:

@@ -4,18 +4,25 @@ A row is its run, its number, when, its kind and a JSON body. Nothing is ever ch
 means is said here once; which state many of them make, in `state`.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json, to_json, to_jsonable_python
 
 from agentcore.drafts import CutCall, Kept
 from agentcore.kinds import CutCause
 from agentcore.ledger import AttemptRecord, Unfinished
-from agentcore.messages import AssistantMessage, JsonObject, ToolCall, UserMessage
+from agentcore.messages import (
+    AssistantMessage,
+    JsonObject,
+    ToolCall,
+    UserMessage,
+    mend_surrogates,
+)
 
 __all__ = [
     "RECORD_VERSION",
@@ -277,8 +284,11 @@ _UPCASTERS: Mapping[int, Callable[[str, JsonObject], JsonObject]] = {}
 
 
 def body_of(record: Record) -> str:
-    """The body of a row, as JSON."""
-    return to_json(record).decode()
+    """The body of a row, as JSON. Half of a character, which has no UTF-8, is replaced."""
+    try:
+        return to_json(record).decode()
+    except ValueError:  # endpoints, models and tools may all say such a thing
+        return mend_surrogates(json.dumps(to_jsonable_python(record), ensure_ascii=False))
 
 
 def record_of(kind: str, version: int, body: str | bytes) -> Record:
