@@ -1,12 +1,13 @@
 """A named run is driven: claimed, gone on with from its rows, and given up again."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 
-from agentcore.errors import ConfigurationError, RunBusy, RunError
+from agentcore.errors import ConfigurationError, JournalError, RunBusy, RunError
 from agentcore.guidance import Templates, UnknownOutcomeGuidance
 from agentcore.journal import (
     JournalStore,
@@ -35,6 +36,8 @@ MAX_SHOWN_CHARACTERS: Final = 200
 """Of a prompt, in an error that shows two."""
 WAIT_SECONDS: Final = 0.5
 """How often `drive` looks whether the run that another process drives is free."""
+
+_log = logging.getLogger("agentcore")
 
 Starter = Callable[[RunJournal], "AbstractAsyncContextManager[Run]"]
 """Makes a run that writes this journal, on connections that are closed when it is left."""
@@ -90,7 +93,15 @@ async def drive(
             return await _watched(begun, journal, state.messages())
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(store.release, run_id, claimed.epoch)
+            await _release(store, claimed)
+
+
+async def _release(store: JournalStore, claimed: StoredRun) -> None:
+    """Give a run up. Where that cannot be written, the lock goes all the same."""
+    try:
+        await anyio.to_thread.run_sync(store.release, claimed.id, claimed.epoch)
+    except JournalError as error:
+        _log.warning("run %r could not be given up: %s", claimed.id, error)
 
 
 async def _claimed(store: JournalStore, run_id: str, *, waits: bool) -> StoredRun | None:

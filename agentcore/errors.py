@@ -52,7 +52,10 @@ class RunBusy(JournalError):
 
 
 class RunLost(JournalError):
-    """Somebody else has taken the run over. This process must not do anything more in it."""
+    """The run was given up, or somebody else has taken it over: do nothing more in it.
+
+    It reaches a tool whose thread goes on after the end of its run, from `ToolContext.begin`.
+    """
 
 
 class RunError(AgentCoreError):

@@ -325,13 +325,13 @@ class SqliteStore(JournalStore):
         """Count rows that are about to be written by the owner; the number of the last one."""
         found = connection.execute(
             "UPDATE run SET seq = seq + ?, status = coalesce(?, status), updated_at = ? "
-            "WHERE id = ? AND epoch = ? RETURNING seq",
+            "WHERE id = ? AND epoch = ? AND owner <> '' RETURNING seq",
             (by, status, self._clock(), run_id, epoch),
         ).fetchone()
         if found is None:
             raise RunLost(
-                f"run {run_id!r}: somebody else has taken it over since this process claimed it. "
-                "Nothing was written"
+                f"run {run_id!r}: it was given up, or somebody else has taken it over, since this "
+                "process claimed it. Nothing was written"
             )
         return int(found[0])
 

@@ -125,7 +125,7 @@ class JournalStore(Protocol):
             status: The run's from now on; None for as it is.
 
         Raises:
-            RunLost: It was claimed by somebody else since. Nothing was written.
+            RunLost: It was released, or claimed by somebody else, since. Nothing was written.
             JournalError: It cannot be written, the disk being full for example. Nothing was.
         """
         ...
@@ -143,7 +143,7 @@ class JournalStore(Protocol):
         """Write more of what arrives of the answer under way.
 
         Raises:
-            RunLost: It was claimed by somebody else since. Nothing was written.
+            RunLost: It was released, or claimed by somebody else, since. Nothing was written.
             JournalError: It cannot be written.
         """
         ...
