@@ -176,9 +176,9 @@ class CutCalls:
             await self._stored(cut, target, kept, draft_id, record)
         return kept, draft_id
 
-    def resumed(self, draft: Draft, targets: Collection[str]) -> None:
+    def resumed(self, draft_id: str, targets: Collection[str]) -> None:
         """A whole call went on from a draft: it is done with, and its text is at these targets."""
-        self._done_with(draft)
+        self._done_with(draft_id)
         self.continued.update(targets)
 
     def succeeded(
@@ -188,7 +188,7 @@ class CutCalls:
         self._cuts.pop((tool.name, ""), None)
         for draft in self._parked(tool.name, targets):
             if str(fields.get(tool.draft, "")).startswith(draft.text):
-                self._done_with(draft)  # all of it was sent again, and got through
+                self._done_with(draft.id)  # all of it was sent again, and got through
         for target in targets:
             self._cuts.pop((tool.name, target), None)
             self._unfinished.pop(target, None)
@@ -343,10 +343,10 @@ class CutCalls:
                 with suppress(DraftError):  # somebody discarded it
                     yield self.store.read(one.draft_id)
 
-    def _done_with(self, draft: Draft) -> None:
-        self._unfinished.pop(draft.id, None)
+    def _done_with(self, draft_id: str) -> None:
+        self._unfinished.pop(draft_id, None)
         with suppress(DraftError, OSError):  # it stays then; the call has succeeded all the same
-            self.store.discard(draft.id)
+            self.store.discard(draft_id)
 
     # --- telling ----------------------------------------------------------------------------
 

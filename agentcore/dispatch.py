@@ -45,7 +45,7 @@ from agentcore.result_store import ResultStore, storable
 from agentcore.results import MAX_ERROR_BYTES, clip, shorten
 from agentcore.resumption import resume
 from agentcore.scheduling import Touches
-from agentcore.tools.approval import Approve, Denied, approve_call
+from agentcore.tools.approval import Approve, Approved, Denied, approve_call
 from agentcore.tools.base import (
     Begun,
     InvalidArguments,
@@ -96,6 +96,8 @@ class _Call:
     """For the function: validated, with the text of a draft that it goes on from."""
     draft: Draft | None = None
     touches: Touches = field(default_factory=Touches)
+    approved: JsonObject | None = None
+    """The arguments that a person chose; None for the model's own."""
     refusal: ToolResult | None = None
     """Its result when it must not run."""
     is_counted: bool = True
@@ -346,7 +348,9 @@ class Dispatcher:
         """Everything that is decided of a call before it waits for others."""
         fields = _fields_of(call)
         prepared = _Call(call=call, tool=self.tools.get(call.name), fields=fields)
-        if failed := self._repeats.refuse(call.name, fields):
+        if call.id in self._begun:
+            await self._prepare_begun(prepared)
+        elif failed := self._repeats.refuse(call.name, fields):
             if failed >= STOP_AT:
                 stops.append(f"the model made the same failing call of {call.name} {failed} times")
             prepared.is_counted = False
@@ -364,6 +368,21 @@ class Dispatcher:
                 prepared.refusal = self._told(problems)
         return prepared
 
+    async def _prepare_begun(self, call: _Call) -> None:
+        """Of a call that another process died in: what cannot be made now may be done already."""
+        tool, fields = call.tool, call.fields
+        if tool is None:
+            call.refusal = self._told(UnknownOutcomeGuidance(tool=call.call.name, target=""))
+            return
+        call.touches = _touches_of(tool, fields)
+        try:
+            await self._admit(call, tool, fields)
+        except (InvalidArguments, DraftError) as error:
+            problems = ArgumentsGuidance(tool=tool.name, problems=str(error))
+            settled = await self._settle(call.call, tool, fields)
+            call.refusal = settled or self._told(problems)
+            self._went_on(call, call.refusal)
+
     async def _admit(self, call: _Call, tool: Tool, fields: JsonObject) -> None:
         """Validate a call's arguments, and ask for approval where it is needed.
 
@@ -374,25 +393,26 @@ class Dispatcher:
         if tool.takes_resume:
             fields, call.draft = await anyio.to_thread.run_sync(resume, self.store, tool, fields)
         call.arguments = tool.validate(fields)
+        answer: Approved | Denied
         if call.call.id in self._begun:
-            return  # it was approved when it began
-        answer = await approve_call(
-            tool.name,
-            tool.needs_approval,
-            fields,
-            call_id=call.call.id,
-            approve=self.approve,
-            secrets=tool.secrets,
-        )
+            # It was approved when it began.
+            answer = Approved(arguments=self._begun[call.call.id][0].arguments)
+        else:
+            answer = await approve_call(
+                tool.name,
+                tool.needs_approval,
+                fields,
+                call_id=call.call.id,
+                approve=self.approve,
+                secrets=tool.secrets,
+            )
         if isinstance(answer, Denied):
             call.refusal = self._told(DeniedGuidance(tool=tool.name, reason=answer.reason))
         elif answer.arguments is not None:
             call.note = answer.note(fields)
-            fields = dict(answer.arguments)
+            fields = call.approved = dict(answer.arguments)
             call.arguments = tool.validate(fields)
-        call.touches = Touches.of(
-            {**tool.defaults, **fields}, reads=tool.reads, writes=tool.writes, alone=tool.alone
-        )
+        call.touches = _touches_of(tool, fields)
 
     # --- running ----------------------------------------------------------------------------
 
@@ -466,15 +486,16 @@ class Dispatcher:
                 )
             )
         if (settled := await self._settle(call.call, call.tool, call.arguments)) is not None:
+            self._went_on(call, settled)
             return settled
-        await self._begin(call.call, call.tool)
+        await self._begin(call.call, call.tool, call.approved)
         running = Running()
         try:
             if call.draft is not None:
                 # A sibling may have gone on from the same draft meanwhile.
                 await anyio.to_thread.run_sync(self.store.read, call.draft.id)
             self._running.add(call.call.id)
-            context = self._context(call.call, call.tool)
+            context = self._context(call.call, call.tool, call.approved)
             result = await call.tool.run(call.arguments, context, running)
             if running.timed_out_after is not None:
                 result = self._told(
@@ -503,27 +524,35 @@ class Dispatcher:
             if running.goes_on:
                 self._lingering.append(_Lingering(name=name, touches=call.touches, running=running))
         if call.draft is not None and not result.is_error:
-            self._cuts.resumed(call.draft, call.touches.writes)
+            self._cuts.resumed(call.draft.id, call.touches.writes)
         return result
 
-    async def _begin(self, call: ToolCall, tool: Tool) -> None:
+    def _went_on(self, call: _Call, settled: ToolResult) -> None:
+        """The draft of a call that another process made is done with; it may be gone already."""
+        draft_id = call.fields.get("resume")
+        is_taken = call.tool is not None and call.tool.takes_resume and isinstance(draft_id, str)
+        if is_taken and draft_id and not settled.is_error:
+            self._cuts.resumed(str(draft_id), call.touches.writes)
+
+    async def _begin(self, call: ToolCall, tool: Tool, approved: JsonObject | None = None) -> None:
         """Write that a call begins which must not be repeated."""
         if self.journal is not None and tool.repeat == "never" and not tool.begins_itself:
-            key = self.journal.key(call.id)
-            await self.journal.append(CallBegun(call_id=call.id, tool=tool.name, key=key))
+            await self.journal.append(self.journal.begun(call.id, tool.name, approved))
 
     def _holds(self, touches: Touches) -> _Lingering | None:
         """A call that was given up, still runs, and must not meet one that touches this."""
         self._lingering = [one for one in self._lingering if one.running.goes_on]
         return next((one for one in self._lingering if touches.conflicts_with(one.touches)), None)
 
-    def _context(self, call: ToolCall, tool: Tool) -> ToolContext:
+    def _context(
+        self, call: ToolCall, tool: Tool, approved: JsonObject | None = None
+    ) -> ToolContext:
         journal = self.journal
         return replace(
             self.context,
             call_id=call.id,
             key=journal.key(call.id) if journal is not None else "",
-            announce=journal.announcer(call.id, tool.name)
+            announce=journal.announcer(call.id, tool.name, approved)
             if journal is not None and tool.begins_itself
             else None,
             continued=frozenset(self._cuts.continued),
@@ -582,6 +611,11 @@ class Dispatcher:
             read_tool=self._name_of("read_file"),
         )
         return shortened.told(self.templates.render(note))
+
+
+def _touches_of(tool: Tool, fields: JsonObject) -> Touches:
+    given = {**tool.defaults, **fields}
+    return Touches.of(given, reads=tool.reads, writes=tool.writes, alone=tool.alone)
 
 
 def _results_of(left: StoredTurn | None) -> dict[str, ToolResult]:

@@ -150,6 +150,8 @@ class CallBegun:
     """What makes the call one for whoever receives it: `run_id:call_id`."""
     evidence: JsonObject = field(default_factory=dict)
     """By which the tool can tell afterwards whether it took effect."""
+    arguments: JsonObject | None = None
+    """Those that a person chose for it; None for the model's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

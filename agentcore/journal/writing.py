@@ -104,12 +104,36 @@ class RunJournal:
         """What makes a call one for whoever receives it."""
         return f"{self.run.id}:{call_id}"
 
-    def announcer(self, call_id: str, tool: str) -> Callable[[JsonObject], None]:
+    def begun(
+        self,
+        call_id: str,
+        tool: str,
+        approved: JsonObject | None,
+        evidence: JsonObject | None = None,
+    ) -> CallBegun:
+        """The row of a call whose effect comes next.
+
+        Args:
+            call_id: Of the call.
+            tool: Its tool's name.
+            approved: The arguments that a person chose for it; None for the model's own.
+            evidence: What tells afterwards whether it took effect.
+        """
+        return CallBegun(
+            call_id=call_id,
+            tool=tool,
+            key=self.key(call_id),
+            evidence=evidence or {},
+            arguments=approved,
+        )
+
+    def announcer(
+        self, call_id: str, tool: str, approved: JsonObject | None
+    ) -> Callable[[JsonObject], None]:
         """Writes, from any thread, that a call's effect comes next, and its evidence."""
 
         def announce(evidence: JsonObject) -> None:
-            begun = CallBegun(call_id=call_id, tool=tool, key=self.key(call_id), evidence=evidence)
-            self._append((begun,))
+            self._append((self.begun(call_id, tool, approved, evidence),))
 
         return announce
 

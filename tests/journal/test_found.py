@@ -1,8 +1,10 @@
 """What was found by trying to break named runs, as users would write them."""
 
+import json
+import re
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ import anyio.to_thread
 import pytest
 
 from agentcore import (
+    NOT_DONE,
     Agent,
+    ApprovalRequest,
+    Approved,
+    Begun,
     JournalEvent,
     Local,
     NotJournalled,
@@ -24,8 +30,21 @@ from agentcore import (
     tool,
 )
 from agentcore.messages import UserMessage
-from agentcore.testing import Answer, Call, GatewayTransport, Reply, status
-from agentcore.tools.base import Tool
+from agentcore.testing import (
+    RESET,
+    Answer,
+    Call,
+    GatewayTransport,
+    RecordedRequest,
+    Reply,
+    after_line,
+    cut,
+    status,
+    stream,
+)
+from agentcore.tools import write_file
+from agentcore.tools.base import FunctionTool, Tool
+from tests.journal.story import PicturingStore
 
 
 def agent_of(
@@ -123,3 +142,130 @@ async def test_a_journal_that_cannot_be_written_is_told_as_that(tmp_path: Path) 
     agent = agent_of(tmp_path, DONE, tools=[hold_no_more], journal=store)
     assert told_by_tools(await agent.run("Go.", run_id="r")) == ["free"]
     other.close()
+
+
+# --- calls that a process left in the middle ------------------------------------------------
+
+
+async def left_in_the_middle(agent: Agent, run_id: str = "r") -> None:
+    """Run until the process would be stopped: in the middle of calls that do not end."""
+    with anyio.move_on_after(0.3) as scope:
+        await agent.run("Go.", run_id=run_id)
+    assert scope.cancelled_caught
+
+
+def hanging(calls: list[Any]) -> FunctionTool[..., Any]:
+    """A tool that notes what it pays, and never says so the first time."""
+
+    @tool(needs_approval=True)
+    async def pay(cents: int) -> str:
+        """Pay."""
+        calls.append(cents)
+        if len(calls) == 1:
+            await anyio.sleep_forever()
+        return f"{cents} cents are paid"
+
+    return pay
+
+
+PAY = Answer(calls=(Call(name="pay", arguments='{"cents": 5000}', id="c1"),))
+
+
+def only_five(request: ApprovalRequest) -> Approved:
+    return Approved(arguments={"cents": 5})
+
+
+async def test_what_a_person_approved_is_what_is_made_also_after_a_crash(tmp_path: Path) -> None:
+    paid: list[int] = []
+    asked: list[Mapping[str, Any]] = []
+    pay = hanging(paid)
+
+    @pay.settled
+    def not_paid(key: str, arguments: Mapping[str, Any], begun: Begun) -> object:
+        asked.append(arguments)
+        return NOT_DONE
+
+    await left_in_the_middle(agent_of(tmp_path, PAY, tools=[pay], approve=only_five))
+    agent = agent_of(tmp_path, DONE, tools=[pay], approve=lambda _: "it was asked for once")
+    told = told_by_tools(await agent.run("Go.", run_id="r"))
+    assert (paid, asked) == ([5, 5], [{"cents": 5}])
+    assert told == ["5 cents are paid\nThe user changed cents of this call."]
+
+
+async def test_of_a_begun_call_nobody_says_that_it_was_not_made(tmp_path: Path) -> None:
+    """Its tool is gone, or takes other arguments now: the model would make the call once more."""
+    await left_in_the_middle(agent_of(tmp_path, PAY, tools=[hanging([])], approve=only_five))
+
+    @tool(name="pay")
+    async def pay_otherwise(amount: float) -> str:
+        """Pay."""
+        return "paid"
+
+    gone = agent_of(tmp_path, DONE)
+    await gone.fork("r", "other")
+    changed = agent_of(tmp_path, DONE, tools=[pay_otherwise])
+    for told in (
+        told_by_tools(await gone.run("Go.", run_id="r")),
+        told_by_tools(await changed.resume("other")),
+    ):
+        assert len(told) == 1
+        assert "Whether it took effect is unknown" in told[0]
+
+
+async def test_a_changed_tool_may_know_what_came_of_a_call(tmp_path: Path) -> None:
+    await left_in_the_middle(agent_of(tmp_path, PAY, tools=[hanging([])], approve=only_five))
+
+    def told_with(answer: object) -> Agent:
+        @tool(name="pay")
+        async def pay_otherwise(amount: float) -> str:
+            """Pay."""
+            raise AssertionError("it is not called")
+
+        pay_otherwise.settled(lambda key, arguments, begun: answer)
+        return agent_of(tmp_path, DONE, tools=[pay_otherwise])
+
+    agent = told_with("5 cents were paid")
+    await agent.fork("r", "other")
+    assert told_by_tools(await agent.run("Go.", run_id="r")) == ["5 cents were paid"]
+    (told,) = told_by_tools(await told_with(NOT_DONE).resume("other"))
+    assert "so it was not run" in told
+
+
+async def test_a_call_that_went_on_from_a_draft_and_was_not_recorded_is_known_to_be_made(
+    tmp_path: Path,
+) -> None:
+    """The draft is gone, and the call cannot be made again: the file tells what came of it."""
+    text = "".join(f"{number}. A step of the plan.\n" for number in range(1, 101))
+    workspace, album = tmp_path / "work", tmp_path / "album"
+    workspace.mkdir()
+    album.mkdir()
+    (workspace / "plan.md").write_text("Not written by this run.\n")
+
+    def respond(request: RecordedRequest) -> Reply:
+        last = str(request.messages[-1]["content"])
+        fields: dict[str, Any] = {"path": "plan.md", "mode": "overwrite", "content": text}
+        if resume := re.search(r'resume="(\w+)"', last):
+            fields |= {"resume": resume[1], "content": text[text.index("61. ") :]}
+        elif len(request.messages) > 1:
+            return stream(DONE)
+        call = Call(name="write_file", arguments=json.dumps(fields))
+        reply = stream(Answer(calls=(call,)))
+        return reply if resume else cut(reply, at=after_line(60), by=RESET)
+
+    def agent(workspace: Path, **options: Any) -> Agent:
+        return Agent(
+            "some-model",
+            adapter=Local(base_url="http://endpoint.test/v1"),
+            tools=[write_file],
+            workspace=workspace,
+            transport=GatewayTransport(respond=respond),
+            **options,
+        )
+
+    store = PicturingStore(workspace / ".agentcore" / "runs.db", album)
+    whole = await agent(workspace, journal=store).run("Go.", run_id="r")
+    *_, picture = [one for one in store.pictures if one.when == "before result"]
+    assert not (picture.folder / ".agentcore" / "drafts").exists()
+    again = await agent(picture.folder).run("Go.", run_id="r")
+    assert (again.drafts, told_by_tools(again)) == ((), told_by_tools(whole))
+    assert (picture.folder / "plan.md").read_text() == text
