@@ -352,9 +352,10 @@ class Run:
         settings: Settings,
     ) -> _Step:
         """Answer the calls of an answer that another process has begun to dispatch."""
+        del conversation[len(conversation) - len(left.results) :]  # they come again, in order
+        # The last death is not among the rows that were read: who goes on now has written it.
         if left.crashes + journal.after_crash >= settings.policy.max_attempts:
             await self.dispatcher.give_up(left)
-        del conversation[len(conversation) - len(left.results) :]  # they come again, in order
         dispatched = await self._dispatch(
             left.ended.message, left.ended.kept, conversation, left=left
         )

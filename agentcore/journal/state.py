@@ -39,7 +39,7 @@ class StoredTurn:
     results: dict[str, CallEnded] = field(default_factory=dict)
     """Id of a call → its result."""
     crashes: int = 0
-    """How often a process died while calls of it had no result."""
+    """How often in a row a process died in it: a call that gets its result ends the row."""
 
     @property
     def is_open(self) -> bool:
@@ -156,6 +156,7 @@ def _add(state: RunState, row: Stored) -> None:
         case CallEnded():
             if (turn := state.open_turn) is not None:
                 turn.results[record.call_id] = record
+                turn.crashes = 0
             state.seconds += record.seconds
         case EndpointGivenUp():
             state.turns.append(record)
