@@ -259,7 +259,8 @@ class Agent:
             id=check_run_id(run_id),
             opening=load_messages(dump_messages(opening)),  # as it is read, to be compared
             added_system=added_system,
-            model=settings.endpoints[0].model,
+            model=settings.endpoints[0].name,
+            base_url=settings.endpoints[0].adapter.base_url,
             tools=tuple(tool.name for tool in settings.tools),
         )
         stored = await anyio.to_thread.run_sync(self._journal().submit, new)
@@ -366,12 +367,12 @@ class Agent:
 
     def _journal(self) -> "JournalStore":
         """Where named runs are written, opened once for as long as it is the same place."""
-        from agentcore.journal.places import journal_at
+        from agentcore.journal.places import default_place, journal_at
 
         if self.journal is not None and not isinstance(self.journal, (str, os.PathLike)):
             return self.journal
         place = os.fspath(self.journal) if self.journal is not None else ""
-        place = place or str(checked_workspace(self.workspace) / ".agentcore" / "runs.db")
+        place = place or default_place(checked_workspace(self.workspace))
         if self._opened is None or self._opened[0] != place:
             self._opened = place, journal_at(place)
         return self._opened[1]

@@ -213,7 +213,7 @@ def _shown(messages: Sequence[Message]) -> str:
 def _changed(new: NewRun, settings: "Settings") -> str:
     """What is set otherwise than when the run was submitted, in words."""
     told: list[str] = []
-    model = settings.endpoints[0].model
+    model = settings.endpoints[0].name
     if new.model and new.model != model:
         told.append(f"the model was {new.model} and is {model}")
     if gone := sorted(set(new.tools) - {tool.name for tool in settings.tools}):

@@ -48,6 +48,11 @@ class Endpoint:
     """Where it stands in its list: one model may stand there twice, with another key."""
 
     @property
+    def name(self) -> str:
+        """`"provider:model-id"`, as `resolve_model` takes it; the id alone where it has no name."""
+        return f"{self.adapter.name}:{self.model}" if self.adapter.name else self.model
+
+    @property
     def place(self) -> tuple[str, str]:
         """What is learned of it holds for: the address and the model."""
         return self.adapter.base_url, self.model

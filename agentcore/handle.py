@@ -46,7 +46,7 @@ class RunInfo:
     prompt: str
     """What the person said when it was submitted."""
     model: str
-    """As it was when it was submitted."""
+    """As it was when it was submitted, `"provider:model-id"`."""
     tools: tuple[str, ...]
     """Names of those on offer then."""
     seq: int

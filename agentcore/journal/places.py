@@ -7,9 +7,14 @@ from agentcore.errors import ConfigurationError
 from agentcore.journal.sqlite import SqliteStore
 from agentcore.journal.store import JournalStore
 
-__all__ = ["journal_at"]
+__all__ = ["default_place", "journal_at"]
 
 _SQLITE: Final = "sqlite:///"
+
+
+def default_place(workspace: Path) -> str:
+    """The file for the runs of a workspace."""
+    return str(workspace / ".agentcore" / "runs.db")
 
 
 def journal_at(place: str) -> JournalStore:

@@ -58,6 +58,7 @@ CREATE TABLE run (
     opening TEXT NOT NULL,
     added_system INTEGER NOT NULL,
     model TEXT NOT NULL,
+    base_url TEXT NOT NULL,
     tools TEXT NOT NULL
 );
 CREATE TABLE record (
@@ -77,8 +78,8 @@ CREATE TABLE partial (
 );
 """
 _RUN = (
-    "SELECT id, opening, added_system, model, tools, seq, status, owner, epoch, created_at, "
-    "updated_at FROM run"
+    "SELECT id, opening, added_system, model, base_url, tools, seq, status, owner, epoch, "
+    "created_at, updated_at FROM run"
 )
 
 
@@ -127,7 +128,7 @@ class SqliteStore(JournalStore):
         now = self._clock()
         with self._writes() as connection:
             connection.execute(
-                "INSERT INTO run VALUES (?, 0, 'running', '', 0, ?, ?, ?, ?, ?, ?) "
+                "INSERT INTO run VALUES (?, 0, 'running', '', 0, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (id) DO NOTHING",
                 (
                     run.id,
@@ -136,6 +137,7 @@ class SqliteStore(JournalStore):
                     dump_messages(run.opening),
                     run.added_system,
                     run.model,
+                    run.base_url,
                     to_json(run.tools).decode(),
                 ),
             )
@@ -300,7 +302,7 @@ class SqliteStore(JournalStore):
             try:
                 connection.execute(
                     "INSERT INTO run SELECT ?, ?, 'running', '', 0, ?, ?, opening, added_system, "
-                    "model, tools FROM run WHERE id = ?",
+                    "model, base_url, tools FROM run WHERE id = ?",
                     (new_id, last, now, now, run_id),
                 )
             except sqlite3.IntegrityError:
@@ -356,7 +358,10 @@ class SqliteStore(JournalStore):
         if connection is not None:
             found = connection.execute(f"{_RUN} WHERE id = ?", (run_id,)).fetchone()
         if found is not None:
-            return _run_of(found)
+            try:
+                return _run_of(found)
+            except ValueError as error:
+                raise JournalError(f"{self.path}: run {run_id!r} cannot be read: {error}") from None
         known = []
         if connection is not None:
             known = connection.execute(
@@ -538,13 +543,15 @@ class SqliteStore(JournalStore):
 
 
 def _run_of(row: tuple[Any, ...]) -> StoredRun:
-    id_, opening, added_system, model, tools, seq, status, owner, epoch, created, updated = row
+    id_, opening, added_system, model, base_url, tools, *rest = row
+    seq, status, owner, epoch, created, updated = rest
     return StoredRun(
         new=NewRun(
             id=id_,
             opening=load_messages(opening),
             added_system=bool(added_system),
             model=model,
+            base_url=base_url,
             tools=tuple(from_json(tools)),
         ),
         seq=seq,

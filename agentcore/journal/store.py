@@ -26,7 +26,10 @@ class NewRun:
     added_system: bool = False
     """The first message is the agent's instructions: nobody gave it to this run by itself."""
     model: str = ""
-    """As the agent names it, for who reads; the run goes on with what its agent has then."""
+    """The first one, `"provider:model-id"`: for who reads, and for who makes an agent of it. A run
+    goes on with what its agent has then."""
+    base_url: str = ""
+    """Where it was to be asked."""
     tools: tuple[str, ...] = ()
     """Names of those on offer at the beginning."""
 
