@@ -22,11 +22,11 @@ from agentcore.journal.writing import RunJournal
 from agentcore.kinds import ErrorKind
 from agentcore.live import partial_of
 from agentcore.messages import Message, ToolMessage, Usage
-from agentcore.run import Run, RunResult
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from agentcore.run import Run, RunResult
     from agentcore.settings import Settings
 
 __all__ = ["Starter", "check_given", "check_run_id", "drive", "error_of", "load", "result_of"]
@@ -51,7 +51,7 @@ async def drive(
     *,
     goes_on_from: frozenset[str] = frozenset(),
     waits: bool = False,
-) -> RunResult:
+) -> "RunResult":
     """Carry a run of the journal to its end, or give the end that it has.
 
     Args:
@@ -77,11 +77,11 @@ async def drive(
             break
         await anyio.sleep(WAIT_SECONDS)
     try:
-        after_crash = bool(run.owner)
         # Read once more: until the claim somebody else may have written.
         _, state = await anyio.to_thread.run_sync(load, store, run_id)
         if _has_ended(state, goes_on_from):
             return _end_of(state)
+        after_crash = bool(run.owner) and state.end is None
         _, lines = await anyio.to_thread.run_sync(store.partial, run_id)
         arrived = partial_of(lines.split(b"\n")[:-1])
         journal = RunJournal(store, claimed, state, arrived, after_crash=after_crash)
@@ -119,7 +119,7 @@ def _has_ended(state: RunState, goes_on_from: frozenset[str]) -> bool:
     return state.end is not None and state.end.status not in goes_on_from and not state.notes
 
 
-async def _watched(run: Run, journal: RunJournal, conversation: list[Message]) -> RunResult:
+async def _watched(run: "Run", journal: RunJournal, conversation: list[Message]) -> "RunResult":
     """Run to the end, unless somebody asks for it before."""
     outcome: list[RunResult] = []
     failure: list[BaseException] = []
@@ -224,7 +224,7 @@ def _changed(new: NewRun, settings: "Settings") -> str:
 # --- ends -----------------------------------------------------------------------------------
 
 
-def _end_of(state: RunState) -> RunResult:
+def _end_of(state: RunState) -> "RunResult":
     """The result that a run ended with.
 
     Raises:
@@ -236,8 +236,11 @@ def _end_of(state: RunState) -> RunResult:
     raise error_of(state)
 
 
-def result_of(state: RunState) -> RunResult:
+def result_of(state: RunState) -> "RunResult":
     """The result of a run that is done."""
+    # The loop is loaded by who runs, or asks for a result: who lists runs does not wait for it.
+    from agentcore.run import RunResult
+
     assert state.end is not None
     reported = (record.usage for record in state.ledger if record.usage is not None)
     return RunResult(
