@@ -168,7 +168,7 @@ def test_the_help_of_all_commands_and_the_version_load_none_of_them(arguments: l
     assert not loaded.keys() & {"anyio", "openai", "httpx2", "h11"}
 
 
-@pytest.mark.parametrize("arguments", [["explain", "429"], ["drafts"], ["guidance"]])
+@pytest.mark.parametrize("arguments", [["explain", "429"], ["drafts"], ["runs"], ["guidance"]])
 def test_a_command_that_asks_nobody_loads_no_sdk(arguments: list[str]) -> None:
     loaded = loaded_by(COMMAND_LINE.format(["agentcore", *arguments]))
     assert not loaded.keys() & {"openai", "httpx2", "h11", "agentcore.testing", "agentcore.run"}

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +29,18 @@ from agentcore.events import (
 )
 from agentcore.tools.approval import ApprovalRequest
 
-__all__ = ["Display", "harmless", "print_answer", "size"]
+__all__ = [
+    "DECISIONS",
+    "PIPE_CHARACTERS",
+    "Display",
+    "counted",
+    "cut_to",
+    "day_and_time",
+    "harmless",
+    "one_line",
+    "print_answer",
+    "size",
+]
 
 
 class Display:
@@ -80,7 +92,7 @@ class Display:
                 self._move(f"{word}: {self._characters:,} characters")
             case AttemptCut():
                 record = event.record
-                what = _DECISIONS[record.decision]
+                what = DECISIONS[record.decision]
                 self._say(f"  ✗ {record.kind} after {record.seconds:.1f} s → {what}", "yellow")
                 self._say(f"    {' '.join(record.message.split())[:200]}", "dim")
             case OutputDiscarded():
@@ -107,6 +119,10 @@ class Display:
                 self._say(f"  {mark} {event.name}: {first[:100]}", style)
             case _:
                 pass
+
+    def tell(self, line: str) -> None:
+        """Show a line of the command's own."""
+        self._say(line, "bold")
 
     def ask(self, request: ApprovalRequest) -> bool | str:
         """Whether a call may run, from the person at the terminal; `approve` of the agent.
@@ -169,7 +185,7 @@ class Display:
         return Text(f"  {self._at} · {self._what} · {seconds:.1f} s")
 
 
-_DECISIONS = {
+DECISIONS = {
     "accept": "taken",
     "retry": "try again",
     "adjust": "correct the request",
@@ -225,6 +241,34 @@ _STEERING = {
         *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
     )
 }
+
+
+def one_line(text: str) -> str:
+    """A text in one line that cannot steer a terminal."""
+    return harmless(" ".join(text[:_LOOKED_AT_CHARACTERS].split()))
+
+
+def cut_to(text: str, room: int) -> str:
+    """A line that takes so many columns at most, with a mark where it goes on."""
+    line = Text(text)
+    line.truncate(max(room, 1), overflow="ellipsis")
+    return line.plain
+
+
+PIPE_CHARACTERS = 200
+"""Of a text, in a line that goes into no terminal."""
+_LOOKED_AT_CHARACTERS = 4_000
+"""No line is as long: what is behind them need not be looked at."""
+
+
+def day_and_time(at: float) -> str:
+    """A time, given as seconds since the epoch, for a person."""
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def size(count: int) -> str:

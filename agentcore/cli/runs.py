@@ -1,0 +1,135 @@
+"""`agentcore runs`: the runs of a journal."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from agentcore.cli.agents import Workspace, failures_told
+from agentcore.cli.display import PIPE_CHARACTERS, counted, cut_to, harmless, one_line
+from agentcore.cli.journals import Journal, journal_of
+from agentcore.errors import JournalError, UnknownRun
+from agentcore.handle import RunInfo, info_of
+from agentcore.journal import JournalStore
+
+__all__ = ["runs", "table"]
+
+runs = typer.Typer(name="runs", add_completion=False)
+
+_console = Console()
+_errors = Console(stderr=True)
+
+LEAST_PROMPT_COLUMNS = 30
+"""Where less is left for it, the prompt has a line of its own."""
+
+
+@runs.callback(invoke_without_command=True)
+def list_runs(context: typer.Context, workspace: Workspace = Path(), journal: Journal = "") -> None:
+    """List the named runs of a workspace, or check their journal.
+
+    `running`: a process drives it. `stalled`: it has no end, and nobody drives it; `agentcore
+    resume` goes on with it.
+    """
+    if context.invoked_subcommand is not None:
+        # `runs --workspace x check` is `runs check --workspace x`.
+        context.default_map = {"check": {"workspace": str(workspace), "journal": journal}}
+        return
+    with failures_told(_errors):
+        store = journal_of(workspace, journal)
+        found, failures = _found(store)
+    if not found and not failures:
+        _console.print("no runs")
+        return
+    for line in table(found, _console.width if _console.is_terminal else None):
+        # No table of rich's: in a narrow terminal it would shorten the ids.
+        _console.print(Text(line), soft_wrap=True)
+    for failure in failures:
+        _errors.print(Text(f"error: {one_line(failure)}", style="red"), soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+@runs.command()
+def check(workspace: Workspace = Path(), journal: Journal = "") -> None:
+    """Say what is wrong with the journal; exit status 1 when something is."""
+    with failures_told(_errors):
+        store = journal_of(workspace, journal)
+    try:
+        wrong = store.check()
+        last_rows = [] if wrong else [store.get(run_id).seq for run_id in store.all()]
+    except JournalError as error:
+        wrong, last_rows = [str(error)], []
+    for sentence in wrong:
+        _console.print(Text(harmless(sentence)), soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)
+    told = f"ok: {counted(len(last_rows), 'run')}, {counted(sum(last_rows), 'row')}"
+    _console.print(told, highlight=False)
+
+
+def _found(store: JournalStore) -> tuple[list[RunInfo], list[str]]:
+    """The runs, and what is wrong with those that cannot be read."""
+    found: list[RunInfo] = []
+    failures: list[str] = []
+    for run_id in store.all():
+        try:
+            found.append(info_of(store, run_id))
+        except UnknownRun:
+            pass  # it was removed a moment ago
+        except JournalError as error:
+            failures.append(str(error))
+    return found, failures
+
+
+def table(found: Sequence[RunInfo], width: int | None) -> list[str]:
+    """The runs, a line each; two where the terminal is too narrow for the prompt.
+
+    Args:
+        found: In order.
+        width: Columns of the terminal; None for none.
+    """
+    if not found:
+        return []
+    rows = [_HEADS, *map(_row, found)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    beside = sum(widths) + len(_GAP) * len(widths)
+    prompts = ["prompt", *(one_line(info.prompt) for info in found)]
+    is_beside = width is None or width - beside >= LEAST_PROMPT_COLUMNS
+    lines: list[str] = []
+    for row, prompt in zip(rows, prompts, strict=True):
+        cells = _GAP.join(
+            _padded(cell, size, right=head == "rows")
+            for cell, size, head in zip(row, widths, _HEADS, strict=True)
+        )
+        if is_beside:
+            room = PIPE_CHARACTERS if width is None else width - beside
+            lines.append(f"{cells}{_GAP}{cut_to(prompt, room)}".rstrip())
+        else:
+            assert width is not None
+            lines += [cells.rstrip(), f"{_INDENT}{cut_to(prompt, width - len(_INDENT))}"]
+    return lines
+
+
+_HEADS = ("id", "state", "last written", "rows", "model")
+_GAP = "  "
+_INDENT = "    "
+
+
+def _row(info: RunInfo) -> tuple[str, ...]:
+    # Whoever wrote the file chose them: nothing in them may speak to the terminal.
+    return (
+        one_line(info.id),
+        info.state,
+        f"{datetime.fromtimestamp(info.updated_at):%Y-%m-%d %H:%M}",
+        f"{info.seq:,}",
+        one_line(info.model),
+    )
+
+
+def _padded(text: str, columns: int, *, right: bool) -> str:
+    space = " " * (columns - cell_len(text))
+    return f"{space}{text}" if right else f"{text}{space}"
