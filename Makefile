@@ -5,7 +5,7 @@ BIN := .venv/bin
 BENCH_ENVIRONMENTS := $(patsubst benchmarks/peers/%.txt,.venv/.bench-%,$(wildcard benchmarks/peers/*.txt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check kit integration format bench bench-peers tables clean
+.PHONY: help demo check kit integration format bench bench-peers crash tables clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,10 @@ bench: .venv/.check  ## importing, classification, whole turns, what drafts save
 # BENCH="--quick", or "--only tool,loop --clients agentcore,openai-sdk --rounds 9": see --help.
 bench-peers: .venv/.check $(BENCH_ENVIRONMENTS)  ## what a delta, a turn, a request cost beside other clients
 	$(BIN)/python -m benchmarks.peers $(BENCH)
+
+# CRASH="kills --kills 50 --seed 7", or "busy zombie children loop faults": see --help.
+crash: .venv/.check  ## 200 processes killed in durable runs, and all else that may befall them; 10 minutes
+	$(BIN)/python benchmarks/crash.py $(CRASH)
 
 tables: .venv/.check  ## rewrite what is made from the code: tables of the docs, whole requests
 	$(BIN)/python tests/test_error_docs.py
