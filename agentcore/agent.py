@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from agentcore.handle import RunHandle, RunInfo
     from agentcore.journal import JournalStore
     from agentcore.journal.writing import RunJournal
-    from agentcore.run import Learned, Run, RunResult
+    from agentcore.request_maker import Learned
+    from agentcore.run import Run, RunResult
 
 __all__ = ["Agent", "EventStream", "Listener", "send_all"]
 
@@ -348,6 +349,7 @@ class Agent:
         # imports one, does not wait for it.
         from agentcore.draft_store import DraftStore
         from agentcore.event_loop import event_loop_clock
+        from agentcore.request_maker import RequestMaker
         from agentcore.run import Run
         from agentcore.turn import Chance
 
@@ -359,7 +361,7 @@ class Agent:
                 chance=Chance(
                     sleep=self._sleep, roll=self._roll, clock=event_loop_clock(), new_id=_new_id
                 ),
-                learned=self._learned,
+                requests=RequestMaker(client=client, learned=self._learned),
                 store=DraftStore(settings.workspace),
                 emit=Emitter(on_event) if on_event is not None else None,
                 journal=journal,

@@ -1,23 +1,21 @@
 """One run: turn after turn, until the model stops or a limit is reached."""
 
 import time
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import anyio
 import anyio.to_thread
 
 from agentcore.admission import Gates, gates
-from agentcore.catalog import CatalogFigures
-from agentcore.catalog_store import CatalogStore
 from agentcore.client import Client
 from agentcore.cut_calls import reason_of
 from agentcore.dispatch import Dispatched, Dispatcher
 from agentcore.draft_store import DraftStore
 from agentcore.drafts import Kept, joined_text, keep, last_words
 from agentcore.emitter import Emitter
-from agentcore.endpoint import Endpoint, cache_folder, check_key, key_of
+from agentcore.endpoint import Endpoint, check_key, key_of
 from agentcore.errors import (
     ConfigurationError,
     JournalError,
@@ -31,16 +29,7 @@ from agentcore.events import (
     TextKept,
     TurnFinished,
 )
-from agentcore.families import ModelFamily, family_of
 from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, TextGuidance
-from agentcore.history import (
-    KeepUnder,
-    MessageTokens,
-    Section,
-    as_told_elsewhere,
-    compact,
-    find_sections,
-)
 from agentcore.journal import (
     EndpointGivenUp,
     Noted,
@@ -52,19 +41,16 @@ from agentcore.journal import (
 from agentcore.journal.writing import RunJournal
 from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
-from agentcore.lookup import look_up
 from agentcore.messages import AssistantMessage, Message, Usage, UserMessage
-from agentcore.providers.base import Capabilities, ProviderAdapter, Request
-from agentcore.providers.payload_cache import PayloadCache
-from agentcore.recovery import Adjustments, concerns_endpoint
+from agentcore.recovery import concerns_endpoint
+from agentcore.request_maker import RequestMaker
 from agentcore.result_store import ResultStore
 from agentcore.settings import Limits, Settings
 from agentcore.tools.base import ToolContext
-from agentcore.tools.files import read_below
 from agentcore.turn import BegunTurn, Chance, GivenUp, Turn, begun_turn
 from agentcore.verdict import Partial
 
-__all__ = ["Learned", "Run", "RunResult"]
+__all__ = ["Run", "RunResult"]
 
 MAX_BARREN_TEXTS = 3
 """Cuts in a row without a new word of a text answer; then the run stops."""
@@ -72,10 +58,6 @@ LAST_EVENT_SECONDS = 0.05
 """How long a run that is cancelled waits for a listener to take its last event."""
 MAX_MESSAGE_CHARACTERS = 400
 """How much of an endpoint's message the text for the person repeats; the ledger has it whole."""
-
-Learned: TypeAlias = dict[tuple[str, str], Adjustments]
-"""(base URL, model) → what the endpoint refused: the largest cap that it takes, fields to leave out
-or to rename. Known from then on, in all runs of an agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +96,7 @@ class Run:
     """Asked before every turn: a switch of model counts from the next one on."""
     client: Client
     chance: Chance
-    learned: Learned
+    requests: RequestMaker
     store: DraftStore
     """Where texts that are cut are parked."""
     first: Settings | None = None
@@ -128,27 +110,12 @@ class Run:
     """What the last turn's tools came to."""
     _texts: list[str] = field(default_factory=list)
     """The parts of a text answer that was cut, oldest first."""
-    _asks_for_buffering: bool = False
-    """The last answer's streamed arguments were no JSON: the next turn asks for whole ones."""
     _barren_texts: int = 0
     """Cuts in a row that brought nothing new of it."""
     _given_up: dict[tuple[int, str, str], str] = field(default_factory=dict)
     """Entries of the list that failed for good, and how."""
     _asked: Endpoint | None = None
     """The endpoint that was asked last."""
-    _learned_here: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Caps that are true for this run, as what a credit covers."""
-    _figures: dict[tuple[str, str], CatalogFigures | None] = field(default_factory=dict)
-    """What the endpoints' catalogs say, asked once a run."""
-    _foreign: list[Message] = field(default_factory=list)
-    """The oldest messages, told by or to another endpoint than this one, as this one can read them.
-    """
-    _ids: set[str] = field(default_factory=set)
-    """Ids of the calls in the first `_ids_of` messages."""
-    _ids_of: int = 0
-    _cached: tuple[tuple[ProviderAdapter, str, Capabilities], PayloadCache] | None = None
-    """What was made of the conversation for the adapter and the model that were asked last."""
-    _tokens: MessageTokens = field(default_factory=MessageTokens)
     journal: RunJournal | None = None
     """Where it writes what becomes true, and has read what was; None where nobody named the run."""
     _begun: BegunTurn = field(default_factory=BegunTurn)
@@ -253,7 +220,7 @@ class Run:
                 await self._change_endpoint(turn, settings, str(error))
                 return _Step(changed=True, goes_on=True)
             raise self._misconfigured(error, conversation) from error
-        self._learn(turn)
+        self.requests.learn(turn.adapter, turn.request)
         if isinstance(outcome, GivenUp):
             if turn.has_next and concerns_endpoint(outcome.failure):
                 await self._change_endpoint(turn, settings, outcome.reason)
@@ -261,7 +228,7 @@ class Run:
             await self._keep_on_stop(outcome, turn)
             raise self._stopped(outcome.reason, conversation, partial=outcome.failure.partial)
         kept = outcome if isinstance(outcome, Kept) else None
-        self._asks_for_buffering = kept is not None and kept.cause is CutCause.MALFORMED
+        self.requests.asks_for_buffering = kept is not None and kept.cause is CutCause.MALFORMED
         reply = await self._keep_text(kept) if kept is not None and kept.is_text else None
         if self.journal is not None:
             ended = TurnEnded.of(outcome.message, kept, turn.draft_arguments, reply)
@@ -314,6 +281,7 @@ class Run:
         self._seconds_before = state.seconds
         for past in state.turns:
             self._recall(past)
+        self.requests.recall(conversation, state)
         journal.tool_notes.update(self.dispatcher.context.notes)
         left = state.open_turn
         if left is not None:
@@ -322,7 +290,7 @@ class Run:
             self._number -= 1  # its turn has not ended
         last = state.turns[-1] if state.turns else None
         if isinstance(last, StoredTurn):
-            self._asks_for_buffering = last.ended.cause is CutCause.MALFORMED
+            self.requests.asks_for_buffering = last.ended.cause is CutCause.MALFORMED
             if last.ended.reply is None and self._is_over(conversation) and not state.failed:
                 return _Step(changed=False)
         self._begun = begun_turn(
@@ -520,7 +488,8 @@ class Run:
         left = self._left(settings)
         endpoint = left[0] if left else settings.endpoints[0]
         adapter = endpoint.adapter
-        request = await self._request(endpoint, conversation, settings)
+        self._asked = endpoint
+        request = await self.requests.make(endpoint, conversation, settings)
         return Turn(
             number=number,
             client=self.client,
@@ -533,7 +502,7 @@ class Run:
             ledger=self.ledger,
             emit=self.emit,
             store=self.store if settings.policy.keep_drafts else None,
-            ids_in_use=self._ids_in(conversation),
+            ids_in_use=self.requests.ids_in(conversation),
             draft_arguments={tool.name: tool.draft for tool in settings.tools if tool.draft},
             no_argument_tools=frozenset(t.name for t in settings.tools if t.requires_nothing),
             has_next=len(left) > 1,
@@ -544,114 +513,6 @@ class Run:
             rest_seconds=min(begun.rest_seconds, settings.policy.max_retry_after),
             arrived=begun.arrived,
             journal=self.journal,
-        )
-
-    async def _request(
-        self, endpoint: Endpoint, conversation: Sequence[Message], settings: Settings
-    ) -> Request:
-        """What is asked next of an endpoint."""
-        learned = self.learned.get(endpoint.place, Adjustments())
-        caps = [
-            cap
-            for cap in (learned.output_limit, self._learned_here.get(endpoint.place))
-            if cap is not None
-        ]
-        family = family_of(endpoint.model)
-        request = Request(
-            model=endpoint.model,
-            family=family,
-            adjustments=replace(
-                learned, output_limit=None, tool_streaming=not self._asks_for_buffering
-            ),
-            messages=tuple(self._as_told(conversation, endpoint)),
-            tools=tuple(tool.spec for tool in settings.tools),
-            max_output_tokens=settings.max_output_tokens,
-            learned_output_tokens=min(caps, default=None),
-            catalog=await self._look_up(endpoint, family),
-            cache=self._cache_for(endpoint),
-        )
-        window = endpoint.adapter.context_window(request)
-        messages = await self._messages(request.messages, settings, window)
-        return request if messages is request.messages else replace(request, messages=messages)
-
-    async def _look_up(self, endpoint: Endpoint, family: ModelFamily) -> CatalogFigures | None:
-        if not endpoint.adapter.catalog_path(endpoint.model):
-            return None
-        if endpoint.place not in self._figures:
-            # Its answers are kept for all runs of the user.
-            store = CatalogStore(cache_folder() / "catalog")
-            self._figures[endpoint.place] = await look_up(
-                endpoint, family, client=self.client, store=store
-            )
-        return self._figures[endpoint.place]
-
-    def _as_told(self, conversation: Sequence[Message], endpoint: Endpoint) -> list[Message]:
-        """The conversation, without what only the endpoint before this one can read."""
-        if self._asked is not None and self._asked.place != endpoint.place:
-            self._foreign = as_told_elsewhere(conversation)
-        self._asked = endpoint
-        return [*self._foreign, *conversation[len(self._foreign) :]]
-
-    def _ids_in(self, conversation: Sequence[Message]) -> Set[str]:
-        """Ids of all calls of the conversation, which only grows."""
-        for message in conversation[self._ids_of :]:
-            if message.role == "assistant":
-                self._ids.update(call.id for call in message.tool_calls)
-        self._ids_of = len(conversation)
-        return self._ids
-
-    def _cache_for(self, endpoint: Endpoint) -> PayloadCache:
-        """What requests to this endpoint have made of the conversation."""
-        asked = (endpoint.adapter, endpoint.model, endpoint.adapter.capabilities)
-        if self._cached is None or self._cached[0] != asked:
-            self._cached = asked, PayloadCache()
-        return self._cached[1]
-
-    async def _messages(
-        self, messages: tuple[Message, ...], settings: Settings, window_tokens: int | None
-    ) -> tuple[Message, ...]:
-        """The messages of the next request, as the history hook decides."""
-        if not isinstance(settings.history, KeepUnder):
-            return tuple(settings.history(messages))
-        specs = [tool.spec for tool in settings.tools]
-        limit = settings.history.limit_tokens(window_tokens, specs)
-        if limit is None or self._tokens.of(messages) <= limit:
-            return messages
-        drafts = {tool.name: tool.draft for tool in settings.tools if tool.draft}
-        targets = {tool.name: tool.writes for tool in settings.tools if tool.writes}
-
-        def find() -> dict[str, Section]:
-            return find_sections(
-                messages,
-                draft_arguments=drafts,
-                path_arguments=targets,
-                read=lambda path: read_below(settings.workspace, path),
-            )
-
-        return compact(
-            messages,
-            limit_tokens=limit,
-            sections=await anyio.to_thread.run_sync(find),
-            draft_arguments=drafts,
-        )
-
-    def _learn(self, turn: Turn) -> None:
-        """Remember what the endpoint refused, for as long as it is true.
-
-        Another run of the same agent may have learned something else meanwhile.
-        """
-        place = (turn.adapter.base_url, turn.request.model)
-        made, known = turn.request.adjustments, self.learned.get(place, Adjustments())
-        limit = known.output_limit
-        if made.output_limit is not None and made.limit_lasts == "agent":
-            limit = min(made.output_limit, limit or made.output_limit)
-        if made.output_limit is not None and made.limit_lasts == "run":
-            self._learned_here[place] = made.output_limit
-        self.learned[place] = Adjustments(
-            output_limit=limit,
-            cap_parameter=made.cap_parameter or known.cap_parameter,
-            switch_refused=made.switch_refused or known.switch_refused,
-            omitted=made.omitted | known.omitted,
         )
 
     async def _turn_finished(self, message: AssistantMessage) -> None:

@@ -7,7 +7,7 @@ a process would leave behind that is killed at this moment.
 import json
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,3 +201,14 @@ def check_world(workspace: Path, story: Story, ended: RunResult, told: str) -> N
     called = [call.id for m in ended.messages if m.role == "assistant" for call in m.tool_calls]
     answered = [m.tool_call_id for m in ended.messages if m.role == "tool"]
     assert sorted(called) == sorted(answered), told
+
+
+async def leave_when(is_time: Callable[[], object], run: Callable[[], Awaitable[None]]) -> None:
+    """Run, and be cancelled once it is time, as by a Ctrl-C."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        with anyio.fail_after(20):
+            while not is_time():  # noqa: ASYNC110 nobody tells
+                await anyio.sleep(0.01)
+        await anyio.sleep(0.05)  # what has come is being dealt with
+        tasks.cancel_scope.cancel()
