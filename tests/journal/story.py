@@ -7,7 +7,7 @@ a process would leave behind that is killed at this moment.
 import json
 import shutil
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,9 @@ def check_world(workspace: Path, story: Story, ended: RunResult, told: str) -> N
     assert sorted(called) == sorted(answered), told
 
 
-async def leave_when(is_time: Callable[[], object], run: Callable[[], Awaitable[None]]) -> None:
+async def leave_when(
+    is_time: Callable[[], object], run: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
     """Run, and be cancelled once it is time, as by a Ctrl-C."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
