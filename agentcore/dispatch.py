@@ -274,6 +274,11 @@ class Dispatcher:
         if (tool := self.tools.get(cut.call.name)) is not None:
             await self._cuts.keep_text(cut, tool, self._context(cut.call, tool), record)
 
+    def count_anew(self) -> None:
+        """What failed or was cut before may work now: no call is refused for it."""
+        self._repeats = Repeats()
+        self._cuts.forget_counts()
+
     def forget_cuts(self) -> None:
         """Another endpoint is asked from now on: what did not get through before may do so."""
         self._cuts.forget_counts()

@@ -279,7 +279,13 @@ class Run:
         self.ledger += state.ledger
         self._number, self._idle = state.number, state.idle_turns
         self._seconds_before = state.seconds
-        for past in state.turns:
+        for past in state.turns[: state.counted_from]:
+            self._recall(past)
+        if state.counted_from:
+            # A person has decided to go on after an end: what led to it may have changed.
+            self.dispatcher.count_anew()
+            self._barren_texts = 0
+        for past in state.turns[state.counted_from :]:
             self._recall(past)
         self.requests.recall(conversation, state)
         journal.tool_notes.update(self.dispatcher.context.notes)

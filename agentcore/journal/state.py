@@ -89,7 +89,7 @@ class RunState:
     end: RunEnded | None = None
     seconds: float = 0.0
     """That attempts, waits and calls took since the run was begun, or gone on with after an end."""
-    _counted_from: int = 0
+    counted_from: int = 0
     """Turns before this one were taken before the last end."""
 
     @property
@@ -108,7 +108,7 @@ class RunState:
     def idle_turns(self) -> int:
         """Turns in a row, up to the last and since the last end, that wrote nothing new."""
         idle = 0
-        for turn in self.turns[self._counted_from :]:
+        for turn in self.turns[self.counted_from :]:
             if isinstance(turn, StoredTurn):
                 idle = 0 if turn.changed else idle + 1
         return idle
@@ -180,6 +180,6 @@ def _add(state: RunState, row: Stored) -> None:
             state.failed.clear()
             state.is_cancelled = False
             state.seconds = 0.0
-            state._counted_from = len(state.turns)
+            state.counted_from = len(state.turns)
         case _:
             assert_never(record)
