@@ -263,6 +263,7 @@ class Agent:
             model=settings.endpoints[0].name,
             base_url=settings.endpoints[0].adapter.base_url,
             tools=tuple(tool.name for tool in settings.tools),
+            asks=tuple(tool.name for tool in settings.tools if tool.needs_approval),
         )
         stored = await anyio.to_thread.run_sync(self._journal().submit, new)
         check_given(stored, new.given)

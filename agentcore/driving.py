@@ -218,6 +218,9 @@ def _changed(new: NewRun, settings: "Settings") -> str:
         told.append(f"the model was {new.model} and is {model}")
     if gone := sorted(set(new.tools) - {tool.name for tool in settings.tools}):
         told.append(f"no longer on offer: {', '.join(gone)}")
+    free = {tool.name for tool in settings.tools if not tool.needs_approval}
+    if unasked := sorted(set(new.asks) & free):
+        told.append(f"no longer asked about: {', '.join(unasked)}")
     return "; ".join(told)
 
 

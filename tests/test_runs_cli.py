@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from agentcore.kinds import CutCause, ErrorKind
 from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.messages import AssistantMessage, ToolCall, UserMessage
 from agentcore.testing import Answer, Gateway, ScriptedModel, stream
+from agentcore.tools import read_file, write_file
 
 NOON = datetime(2026, 3, 1, 12).timestamp()
 NARROW = 80
@@ -677,6 +679,28 @@ async def test_a_run_that_is_killed_is_listed_shown_and_gone_on_with(tmp_path: P
     assert told.endswith("\nplan.md is written: 400 lines.\n")
     assert cli("runs", "check", *in_(tmp_path)).stdout.startswith("ok: 1 run, ")
     store.close()
+
+
+async def test_what_the_person_was_asked_about_is_asked_about_again(tmp_path: Path) -> None:
+    async with writes(long_text(60), 0.0) as gateway:
+        asking = [replace(write_file, needs_approval=True), read_file]
+        local = Local(base_url=gateway.base_url)
+        agent = Agent(
+            "m", adapter=local, tools=asking, workspace=tmp_path, approve=lambda request: False
+        )
+        await agent.submit("Write plan.md", run_id="a")
+
+        def resume(typed: str) -> Result:
+            return CliRunner().invoke(app, ["resume", "a", *in_(tmp_path)], input=typed)
+
+        denied = await anyio.to_thread.run_sync(resume, "n\n" * 9)
+        assert not (tmp_path / "plan.md").exists()
+        allowed = await anyio.to_thread.run_sync(resume, "y\n")
+    assert "? write_file" in denied.stderr
+    assert "Not run: the user denied this call of write_file." in denied.stderr
+    assert denied.exit_code == 1
+    assert (allowed.exit_code, allowed.stderr.count("? write_file")) == (0, 1)
+    assert (tmp_path / "plan.md").read_text() == long_text(60)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="another signal")

@@ -15,10 +15,8 @@ from rich.console import Console
 
 from agentcore.agent import Agent
 from agentcore.cli.agents import (
-    Ask,
     BaseUrl,
     MaxOutputTokens,
-    ToolNames,
     Unconfined,
     Workspace,
     endpoint,
@@ -48,6 +46,7 @@ def resume(
     app: Annotated[
         str,
         typer.Argument(
+            metavar="APP",
             help="An agent of your own, as module:attribute, or a function that makes one; found "
             "from the current folder. Without it an agent is made as `run` makes one.",
             show_default=False,
@@ -61,12 +60,24 @@ def resume(
             show_default="the run's own",
         ),
     ] = "",
-    tool: ToolNames = None,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Once for each of {', '.join(BUILTIN_TOOLS)}.", show_default="the run's own"
+        ),
+    ] = None,
     workspace: Workspace = Path(),
     base_url: BaseUrl = "",
     max_output_tokens: MaxOutputTokens = None,
     allow_unconfined: Unconfined = None,
-    ask: Ask = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOOL",
+            help="Ask here before each call of a tool; once for each.",
+            show_default="the run's own",
+        ),
+    ] = None,
     journal: Journal = "",
 ) -> None:
     """Go on with a named run, and show what happens on the way.
@@ -102,7 +113,7 @@ def resume(
             agent = Agent(
                 at.model,
                 adapter=at.adapter,
-                tools=tools_named(tool, ask, default=stored.new.tools),
+                tools=tools_named(tool, ask or _asks(stored.new, tool), default=stored.new.tools),
                 workspace=workspace,
                 max_output_tokens=max_output_tokens,
                 allow_unconfined=allow_unconfined or (),
@@ -224,6 +235,11 @@ def _check_tools(new: NewRun, given: list[str] | None) -> None:
             f"Name the agent that has them: {_with_app(new.id)}; or go on without them: --tool, "
             "once for each that it is to have"
         )
+
+
+def _asks(new: NewRun, given: list[str] | None) -> list[str]:
+    """What the person was asked about is not to run unasked because another process does it."""
+    return [name for name in new.asks if name in (given or new.tools)]
 
 
 def _with_app(run_id: str) -> str:

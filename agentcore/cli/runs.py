@@ -31,8 +31,7 @@ LEAST_PROMPT_COLUMNS = 30
 def list_runs(context: typer.Context, workspace: Workspace = Path(), journal: Journal = "") -> None:
     """List the named runs of a workspace, or check their journal.
 
-    `running`: a process drives it. `stalled`: it has no end, and nobody drives it; `agentcore
-    resume` goes on with it.
+    `running`: a process drives it. `stalled`: it has no end, and nobody drives it.
     """
     if context.invoked_subcommand is not None:
         # `runs --workspace x check` is `runs check --workspace x`.

@@ -59,7 +59,8 @@ CREATE TABLE run (
     added_system INTEGER NOT NULL,
     model TEXT NOT NULL,
     base_url TEXT NOT NULL,
-    tools TEXT NOT NULL
+    tools TEXT NOT NULL,
+    asks TEXT NOT NULL
 );
 CREATE TABLE record (
     run TEXT NOT NULL,
@@ -78,7 +79,7 @@ CREATE TABLE partial (
 );
 """
 _RUN = (
-    "SELECT id, opening, added_system, model, base_url, tools, seq, status, owner, epoch, "
+    "SELECT id, opening, added_system, model, base_url, tools, asks, seq, status, owner, epoch, "
     "created_at, updated_at FROM run"
 )
 
@@ -128,7 +129,7 @@ class SqliteStore(JournalStore):
         now = self._clock()
         with self._writes() as connection:
             connection.execute(
-                "INSERT INTO run VALUES (?, 0, 'running', '', 0, ?, ?, ?, ?, ?, ?, ?) "
+                "INSERT INTO run VALUES (?, 0, 'running', '', 0, ?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (id) DO NOTHING",
                 (
                     run.id,
@@ -139,6 +140,7 @@ class SqliteStore(JournalStore):
                     run.model,
                     run.base_url,
                     to_json(run.tools).decode(),
+                    to_json(run.asks).decode(),
                 ),
             )
             return self._get(connection, run.id)
@@ -302,7 +304,7 @@ class SqliteStore(JournalStore):
             try:
                 connection.execute(
                     "INSERT INTO run SELECT ?, ?, 'running', '', 0, ?, ?, opening, added_system, "
-                    "model, base_url, tools FROM run WHERE id = ?",
+                    "model, base_url, tools, asks FROM run WHERE id = ?",
                     (new_id, last, now, now, run_id),
                 )
             except sqlite3.IntegrityError:
@@ -543,7 +545,7 @@ class SqliteStore(JournalStore):
 
 
 def _run_of(row: tuple[Any, ...]) -> StoredRun:
-    id_, opening, added_system, model, base_url, tools, *rest = row
+    id_, opening, added_system, model, base_url, tools, asks, *rest = row
     seq, status, owner, epoch, created, updated = rest
     return StoredRun(
         new=NewRun(
@@ -553,6 +555,7 @@ def _run_of(row: tuple[Any, ...]) -> StoredRun:
             model=model,
             base_url=base_url,
             tools=tuple(from_json(tools)),
+            asks=tuple(from_json(asks)),
         ),
         seq=seq,
         status=status,

@@ -32,6 +32,8 @@ class NewRun:
     """Where it was to be asked."""
     tools: tuple[str, ...] = ()
     """Names of those on offer at the beginning."""
+    asks: tuple[str, ...] = ()
+    """Names of those among them that somebody was asked about before each call."""
 
     @property
     def given(self) -> tuple[Message, ...]:

@@ -1,7 +1,9 @@
 """What a journal keeps of a run as it was submitted, and what becomes of one that is damaged."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from agentcore.errors import JournalError
 from agentcore.journal import RunResumed, SqliteStore
 from agentcore.providers import ProviderAdapter
 from agentcore.testing import Answer, GatewayTransport
+from agentcore.tools import read_file, write_file
 
 URL = "http://gateway.test/v1"
 
@@ -58,6 +61,27 @@ async def test_a_resumed_run_notes_another_model(tmp_path: Path, model: str, cha
     await agent_of(model).resume(handle.id)
     resumed = [row.record for row in store.rows("a") if isinstance(row.record, RunResumed)]
     assert [one.changed for one in resumed] == [changed]
+
+
+async def test_a_resumed_run_notes_what_nobody_is_asked_about_any_more(tmp_path: Path) -> None:
+    def agent_of(**options: Any) -> Agent:
+        return Agent(
+            "m",
+            adapter=Local(base_url=URL),
+            workspace=tmp_path,
+            transport=GatewayTransport(respond=lambda request: Answer(text="Done.")),
+            **options,
+        )
+
+    asked = [replace(write_file, needs_approval=True), replace(read_file, needs_approval=True)]
+    await agent_of(tools=asked, approve=lambda request: True).submit("Go on.", run_id="a")
+    store = SqliteStore(tmp_path / ".agentcore" / "runs.db")
+    assert store.get("a").new.asks == ("write_file", "read_file")
+    store.release("a", store.claim("a").epoch)  # a process that made no request
+    tools = [write_file, asked[1]]
+    await agent_of(tools=tools, approve=lambda request: True).resume("a")
+    resumed = [row.record for row in store.rows("a") if isinstance(row.record, RunResumed)]
+    assert [one.changed for one in resumed] == ["no longer asked about: write_file"]
 
 
 async def test_a_run_that_cannot_be_read_is_told_and_found_by_a_check(tmp_path: Path) -> None:
