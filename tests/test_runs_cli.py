@@ -471,6 +471,20 @@ def test_a_run_is_followed_to_its_end(tmp_path: Path) -> None:
     assert told.endswith("\nAll is written.\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another signal")
+def test_who_stops_following_stops_nothing_else(tmp_path: Path) -> None:
+    with journal_in(tmp_path) as store:
+        enter(store, "a")
+        with started("show", "a", "--follow", *in_(tmp_path)) as process:
+            assert process.stdout is not None
+            while "goes on with it" not in process.stdout.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err) == (130, "", "")
+        assert info_of(store, "a").state == "stalled"
+
+
 # --- the end --------------------------------------------------------------------------------
 
 

@@ -43,7 +43,10 @@ def show(
         shown = _Shown(store, run_id, console, command("resume", run_id, workspace, journal))
         shown.head()
         if follow:
-            anyio.run(shown.follow, after)
+            try:
+                anyio.run(shown.follow, after)
+            except KeyboardInterrupt:
+                raise typer.Exit(130) from None  # who looks away stops nothing
         else:
             shown.rows(after)
         shown.standing()
