@@ -29,7 +29,7 @@ from agentcore.events import (
     TextKept,
     TurnFinished,
 )
-from agentcore.guidance import ADVICE, UNREACHABLE, StoppedText, TextGuidance
+from agentcore.guidance import ADVICE, PROCESSES_END, UNREACHABLE, StoppedText, TextGuidance
 from agentcore.journal import (
     EndpointGivenUp,
     Noted,
@@ -40,7 +40,7 @@ from agentcore.journal import (
 )
 from agentcore.journal.writing import RunJournal
 from agentcore.kinds import CutCause, ErrorKind
-from agentcore.ledger import AttemptRecord, Unfinished
+from agentcore.ledger import PROCESS_ENDED, AttemptRecord, Unfinished
 from agentcore.messages import AssistantMessage, Message, Usage, UserMessage
 from agentcore.recovery import concerns_endpoint
 from agentcore.request_maker import RequestMaker
@@ -593,6 +593,8 @@ class Run:
 
 
 def _advice(last: AttemptRecord) -> str:
+    if last.rule == PROCESS_ENDED:
+        return PROCESSES_END
     if last.kind is ErrorKind.CONNECTION and last.outcome == "refused":
         return UNREACHABLE
     return ADVICE[last.kind]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agentcore.late import late_names
 
 if TYPE_CHECKING:
-    from agentcore.guidance.advice import ADVICE, UNREACHABLE
+    from agentcore.guidance.advice import ADVICE, PROCESSES_END, UNREACHABLE
     from agentcore.guidance.situations import (
         SITUATIONS,
         ArgumentsGuidance,
@@ -43,7 +43,7 @@ else:
     __getattr__, __dir__ = late_names(
         __name__,
         {
-            "agentcore.guidance.advice": "ADVICE UNREACHABLE",
+            "agentcore.guidance.advice": "ADVICE PROCESSES_END UNREACHABLE",
             "agentcore.guidance.situations": (
                 "SITUATIONS ArgumentsGuidance CancelledGuidance CapGuidance CutGuidance "
                 "DeniedGuidance FilteredGuidance Guidance LeftOutGuidance "
@@ -58,6 +58,7 @@ else:
 
 __all__ = [
     "ADVICE",
+    "PROCESSES_END",
     "SITUATIONS",
     "UNREACHABLE",
     "ArgumentsGuidance",

@@ -4,7 +4,7 @@ from typing import Final
 
 from agentcore.kinds import ErrorKind
 
-__all__ = ["ADVICE", "UNREACHABLE"]
+__all__ = ["ADVICE", "PROCESSES_END", "UNREACHABLE"]
 
 ADVICE: Final[dict[ErrorKind | None, str]] = {
     None: "look at the conversation in RunError.messages: what was tried again and again says what "
@@ -36,3 +36,8 @@ UNREACHABLE: Final = (
     "nothing answers at this address: check the base URL, and that the server is running."
 )
 """Instead, when no connection could be made at all."""
+PROCESSES_END: Final = (
+    "look why its processes end (memory, a limit, a signal); then run the same again: it goes on "
+    "from here."
+)
+"""Instead, when it was no connection that was lost, but the process that read from it."""

@@ -70,6 +70,7 @@ def test_a_run_whose_processes_die_at_one_place_stops_by_itself() -> None:
     looped = anyio.run(die)
     assert (looped.kills, looped.requests) == (2, 2)
     assert "2 attempts without progress" in looped.ended
+    assert "look why its processes end" in looped.ended
 
 
 @pytest.mark.parametrize("place", SHORT_FAULTS)
