@@ -205,7 +205,7 @@ def test_the_cut_that_ends_the_run_says_so(
 def test_each_template_has_one_dataclass_and_each_dataclass_a_template() -> None:
     named = [
         thing.template
-        for thing in vars(guidance).values()
+        for thing in (getattr(guidance, name) for name in guidance.__all__)
         if is_dataclass(thing) and isinstance(thing, type) and hasattr(thing, "template")
     ]
     assert sorted(named) == sorted(kind.template for kind in SITUATIONS)
