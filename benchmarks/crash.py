@@ -56,6 +56,7 @@ WORDS = {
     "told": "of them noted by their process, there in the end",
     "results": "results of calls, one each",
     "unknown": "unknown outcomes, told",
+    "kept": "answers kept that a dead process was reading",
     "asked_twice": "turns asked twice",
     "cuts": "answers cut by the gateway",
 }

@@ -14,7 +14,7 @@ __all__ = ["Killed", "kill_many"]
 
 MOST_KILLS = 8
 """Of one run; the process after that is left alone."""
-SPANS_SECONDS = (0.02, 0.15, 0.6, 1.5)
+SPANS_SECONDS = (0.05, 0.4, 1.0, 2.5)
 """Of each process one is chosen: within it, from when all was loaded on, the kill comes."""
 
 
@@ -31,6 +31,8 @@ class Killed:
     told: int = 0
     results: int = 0
     unknown: int = 0
+    kept: int = 0
+    """Answers of which what a dead process had read was kept."""
     asked_twice: int = 0
     cuts: int = 0
     """Answers that the gateway cut."""
@@ -66,7 +68,7 @@ async def _kill_run(folder: Path, seed: int, sum_: Killed, wanted: int) -> None:
     chance = random.Random(seed)
     cuts = cut_sometimes(chance, share=chance.choice([0.0, 0.3]))
     script = Script(
-        text=lines_of_text(chance.choice([40, 400, 1_500])),
+        text=lines_of_text(chance.choice([40, 400, 3_000])),
         mails=chance.randint(2, 6),
         pace=chance.choice([0.0, 0.002, 0.005]),
         treat=cuts,
@@ -97,5 +99,6 @@ async def _kill_run(folder: Path, seed: int, sum_: Killed, wanted: int) -> None:
     sum_.told += found.told
     sum_.results += found.results
     sum_.unknown += found.unknown
+    sum_.kept += found.kept
     sum_.asked_twice += found.asked_twice
     sum_.cuts += found.cuts

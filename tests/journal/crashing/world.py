@@ -152,6 +152,8 @@ class Oracle:
     results: int = 0
     unknown: int = 0
     """Calls of which the model was told that nobody knows."""
+    kept: int = 0
+    """Answers of which what a dead process had read was kept."""
     asked_twice: int = 0
     """Requests that repeat one whose answer a dead process took with it."""
     cuts: int = 0
@@ -288,6 +290,7 @@ class World:
         for call in called:
             if call.name in ("send_mail", "wait_and_send") and call.id not in unknown:
                 assert f"{RUN_ID}:{call.id}" in done, f"{call.id}: told as sent, and was not"
+        attempts = [row.record.record for row in rows if isinstance(row.record, AttemptEnded)]
         return Oracle(
             rows=len(rows),
             seen=len(self.seen),
@@ -295,12 +298,8 @@ class World:
             results=len(answers),
             unknown=len(unknown),
             asked_twice=self.asked_twice(rows),
-            cuts=sum(
-                isinstance(row.record, AttemptEnded)
-                and row.record.record.outcome == "cut"
-                and row.record.record.rule != PROCESS_ENDED
-                for row in rows
-            ),
+            kept=sum(one.rule == PROCESS_ENDED and one.decision == "keep" for one in attempts),
+            cuts=sum(one.rule != PROCESS_ENDED and one.outcome == "cut" for one in attempts),
         )
 
     def asked_twice(self, rows: list[Stored]) -> int:
