@@ -17,6 +17,7 @@ from agentcore.journal import (
     RunState,
     StoredRun,
     fold,
+    fold_on,
 )
 from agentcore.journal.writing import RunJournal
 from agentcore.kinds import ErrorKind
@@ -77,8 +78,8 @@ async def drive(
             break
         await anyio.sleep(WAIT_SECONDS)
     try:
-        # Read once more: until the claim somebody else may have written.
-        _, state = await anyio.to_thread.run_sync(load, store, run_id)
+        # Until the claim somebody else may have written, or have driven the run and left it.
+        state = fold_on(state, await anyio.to_thread.run_sync(store.rows, run_id, state.seq))
         if _has_ended(state, goes_on_from):
             return _end_of(state)
         after_crash = bool(run.owner) and state.end is None

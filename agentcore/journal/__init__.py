@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TurnEnded,
     )
     from agentcore.journal.sqlite import SqliteStore
-    from agentcore.journal.state import RunState, StoredTurn, fold
+    from agentcore.journal.state import RunState, StoredTurn, fold, fold_on
     from agentcore.journal.store import JournalStore, NewRun, StoredRun
 
 else:
@@ -37,7 +37,7 @@ else:
                 "RunEnded RunResumed RunStatus Stored TurnEnded"
             ),
             "agentcore.journal.sqlite": "SqliteStore",
-            "agentcore.journal.state": "RunState StoredTurn fold",
+            "agentcore.journal.state": "RunState StoredTurn fold fold_on",
             "agentcore.journal.store": "JournalStore NewRun StoredRun",
         },
     )
@@ -62,4 +62,5 @@ __all__ = [
     "StoredTurn",
     "TurnEnded",
     "fold",
+    "fold_on",
 ]

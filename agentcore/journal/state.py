@@ -23,7 +23,7 @@ from agentcore.journal.records import (
 from agentcore.ledger import AttemptRecord
 from agentcore.messages import Message, ToolMessage, UserMessage
 
-__all__ = ["RunState", "StoredTurn", "fold"]
+__all__ = ["RunState", "StoredTurn", "fold", "fold_on"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,7 +130,11 @@ class RunState:
 
 def fold(opening: Sequence[Message], rows: Iterable[Stored]) -> RunState:
     """The state that rows come to, from the first on or any prefix of them."""
-    state = RunState(opening=tuple(opening))
+    return fold_on(RunState(opening=tuple(opening)), rows)
+
+
+def fold_on(state: RunState, rows: Iterable[Stored]) -> RunState:
+    """The state, with the rows that follow those that it was made of; it is changed in place."""
     for row in rows:
         _add(state, row)
     return state
