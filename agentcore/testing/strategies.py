@@ -14,7 +14,20 @@ from typing_extensions import override
 
 from agentcore.error_rules import ErrorRule
 from agentcore.facts import ErrorFacts, Phase, Surface
-from agentcore.kinds import ErrorKind, Strength
+from agentcore.journal import (
+    AttemptEnded,
+    CallBegun,
+    CallEnded,
+    EndpointGivenUp,
+    Noted,
+    NotesTaken,
+    Record,
+    RunEnded,
+    RunResumed,
+    TurnEnded,
+)
+from agentcore.kinds import CutCause, ErrorKind, Strength
+from agentcore.ledger import AttemptRecord, Unfinished
 from agentcore.messages import (
     AssistantMessage,
     JsonObject,
@@ -50,6 +63,7 @@ __all__ = [
     "exceptions_with_causes",
     "json_objects",
     "json_values",
+    "records",
     "streams",
     "system_messages",
     "texts",
@@ -183,6 +197,64 @@ def tool_messages() -> SearchStrategy[ToolMessage]:
         content=texts(),
         is_error=st.booleans(),
     )
+
+
+def records() -> SearchStrategy[Record]:
+    """Rows of a journal, of every kind; they make no run together."""
+    seconds = st.floats(0, 2**40)
+    kind = st.sampled_from(sorted(ErrorKind))
+    attempt = st.builds(
+        AttemptRecord,
+        turn=st.integers(1, 10**6),
+        attempt=st.integers(1, 99),
+        provider=texts(),
+        model=texts(),
+        outcome=st.sampled_from(["complete", "cut", "refused"]),
+        decision=st.sampled_from(["accept", "retry", "adjust", "keep", "stop"]),
+        cause=st.none() | st.sampled_from(sorted(CutCause)),
+        kind=st.none() | kind,
+        message=texts(),
+        seconds=seconds,
+        usage=st.none() | usages(),
+    )
+    unfinished = st.builds(
+        Unfinished, tool=texts(), target=texts(), draft_id=texts(), on_disk=texts()
+    )
+    made: SearchStrategy[Record] = st.one_of(
+        st.builds(AttemptEnded, record=attempt, rest_until=seconds),
+        st.builds(TurnEnded, message=assistant_messages(), reply=st.none() | user_messages()),
+        st.builds(CallBegun, call_id=texts(), tool=texts(), key=texts(), evidence=json_objects()),
+        st.builds(
+            CallEnded,
+            call_id=texts(),
+            tool=texts(),
+            content=texts(),
+            is_error=st.booleans(),
+            seconds=seconds,
+            writes=st.lists(texts(), max_size=3).map(tuple),
+            notes=st.dictionaries(texts(), texts(), max_size=3),
+            unfinished=st.none() | unfinished,
+        ),
+        st.builds(
+            EndpointGivenUp,
+            position=st.integers(0, 9),
+            base_url=texts(),
+            model=texts(),
+            how=texts(),
+            forgets_cuts=st.booleans(),
+        ),
+        st.builds(Noted, purpose=st.sampled_from(["say", "cancel"]), text=texts()),
+        st.builds(NotesTaken, through=st.integers(1, 10**6)),
+        st.builds(RunResumed, after_crash=st.booleans(), changed=texts()),
+        st.builds(
+            RunEnded,
+            status=st.sampled_from(["done", "failed", "cancelled"]),
+            text=texts(),
+            error_kind=st.just("") | kind.map(str),
+            drafts=st.lists(unfinished, max_size=2).map(tuple),
+        ),
+    )
+    return made
 
 
 def streams() -> SearchStrategy[Reply]:
