@@ -13,6 +13,7 @@ from typing_extensions import override
 from agentcore import Agent, ErrorKind, ModelFamily, ProviderAdapter
 from agentcore.classification import classify
 from agentcore.facts import ErrorFacts
+from agentcore.journal import JournalStore, SqliteStore
 from agentcore.providers import ToolStreaming
 from agentcore.testing import (
     RESET,
@@ -30,6 +31,7 @@ from agentcore.testing import (
     stream,
 )
 from agentcore.testing.conformance import AdapterConformance
+from agentcore.testing.journal_conformance import JournalConformance
 from agentcore.tools import write_file
 
 
@@ -45,6 +47,17 @@ class Relay(ProviderAdapter):
 
 class TestRelay(AdapterConformance):
     adapter = Relay
+
+
+class TestOurStore(JournalConformance):
+    @override
+    def store(self, tmp_path: Path) -> SqliteStore:
+        return SqliteStore(tmp_path / "runs.db")
+
+    @override
+    def reopened(self, store: JournalStore) -> SqliteStore:
+        assert isinstance(store, SqliteStore)
+        return SqliteStore(store.path)
 
 
 TEXT = "".join(f"{number}. A step of the plan.\n" for number in range(1, 101))
