@@ -29,7 +29,7 @@ from agentcore import (
     load_messages,
     tool,
 )
-from agentcore.messages import UserMessage
+from agentcore.messages import JsonObject, UserMessage
 from agentcore.testing import (
     RESET,
     Answer,
@@ -269,3 +269,53 @@ async def test_a_call_that_went_on_from_a_draft_and_was_not_recorded_is_known_to
     again = await agent(picture.folder).run("Go.", run_id="r")
     assert (again.drafts, told_by_tools(again)) == ((), told_by_tools(whole))
     assert (picture.folder / "plan.md").read_text() == text
+
+
+async def test_what_only_the_first_endpoint_can_read_is_not_sent_to_the_next_after_a_crash(
+    tmp_path: Path,
+) -> None:
+    sent: list[RecordedRequest] = []
+
+    def respond(request: RecordedRequest) -> Answer | Reply:
+        sent.append(request)
+        if request.body["model"] == "second":
+            answers_before = sum(one.body["model"] == "second" for one in sent)
+            hang = Call(name="hang", arguments="{}", id="c2")
+            return Answer(calls=(hang,)) if answers_before == 1 else DONE
+        if len(sent) == 1:
+            signature: tuple[JsonObject, ...] = ({"type": "reasoning.encrypted", "data": "ours"},)
+            look = Call(name="look", arguments="{}", id="c1")
+            return Answer(reasoning_details=signature, calls=(look,))
+        return status(402, {"error": {"message": "insufficient credits"}})
+
+    @tool(repeat="safe")
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    @tool
+    async def hang() -> None:
+        """Never end."""
+        await anyio.sleep_forever()
+
+    def agent() -> Agent:
+        return Agent(
+            models=[
+                ("first", Local(base_url="http://first.test/v1")),
+                ("second", Local(base_url="http://second.test/v1")),
+            ],
+            tools=[look, hang],
+            workspace=tmp_path,
+            transport=GatewayTransport(respond=respond),
+        )
+
+    await left_in_the_middle(agent())
+    result = await agent().run("Go.", run_id="r")
+    assert result.text == "Done."
+    has_signature = [(one.body["model"], "encrypted" in str(one.body)) for one in sent]
+    assert has_signature == [
+        ("first", False),
+        ("first", True),
+        ("second", False),
+        ("second", False),
+    ]
