@@ -70,6 +70,9 @@ async def drive(
         UnknownRun: There is none of this id.
     """
     while True:
+        if waits and not await anyio.to_thread.run_sync(_is_free, store, run_id):
+            await anyio.sleep(WAIT_SECONDS)
+            continue
         run, state = await anyio.to_thread.run_sync(load, store, run_id)
         if _has_ended(state, goes_on_from):
             return _end_of(state)
@@ -115,11 +118,6 @@ async def _claimed(store: JournalStore, run_id: str, *, waits: bool) -> StoredRu
         return None
 
 
-def _has_ended(state: RunState, goes_on_from: frozenset[str]) -> bool:
-    """There is nothing more to do: nor has anybody said anything since."""
-    return state.end is not None and state.end.status not in goes_on_from and not state.notes
-
-
 async def _watched(run: "Run", journal: RunJournal, conversation: list[Message]) -> "RunResult":
     """Run to the end, unless somebody asks for it before."""
     outcome: list[RunResult] = []
@@ -158,6 +156,18 @@ async def _cancelled(journal: RunJournal, reason: str) -> RunError:
     await journal.append(ended, ends_partial=True, status="cancelled")
     state = await journal.reload()
     return error_of(state)
+
+
+def _is_free(store: JournalStore, run_id: str) -> bool:
+    """Nobody who lives drives the run. Its rows, which may be many, are not read."""
+    return not store.is_owned(store.get(run_id))
+
+
+def _has_ended(state: RunState, goes_on_from: frozenset[str]) -> bool:
+    """It has an end that is one: only of a run that is done, what is said to it makes none."""
+    if state.end is None or state.end.status in goes_on_from:
+        return False
+    return state.end.status != "done" or not state.notes
 
 
 def load(store: JournalStore, run_id: str) -> tuple[StoredRun, RunState]:

@@ -228,6 +228,9 @@ class RunHandle:
             claimed = self._store.claim(self.id)
         except RunBusy:
             return  # its process sees the note
+        if claimed.status != "running":
+            self._store.release(self.id, claimed.epoch)
+            return  # it ended just now
         text = f"The run was cancelled{f': {reason}' if reason else ''}."
         ended = RunEnded(status="cancelled", text=text, error_kind=ErrorKind.CANCELLED)
         try:

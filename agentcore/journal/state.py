@@ -168,8 +168,8 @@ def _add(state: RunState, row: Stored) -> None:
         case Noted():
             if record.purpose == "say":
                 state.notes.append(row)
-            elif record.purpose == "cancel":
-                state.is_cancelled = True
+            elif state.end is None:
+                state.is_cancelled = True  # behind an end it came too late
         case NotesTaken():
             for note in state.notes:
                 if note.seq <= record.through and isinstance(note.record, Noted):

@@ -1,16 +1,18 @@
 """What was found by trying to break named runs, as users would write them."""
 
+import fcntl
 import json
 import re
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
 import pytest
+from typing_extensions import override
 
 from agentcore import (
     NOT_DONE,
@@ -29,6 +31,8 @@ from agentcore import (
     load_messages,
     tool,
 )
+from agentcore.journal import RunEnded, Stored, StoredRun
+from agentcore.journal.owners import Owner, is_alive
 from agentcore.messages import JsonObject, UserMessage
 from agentcore.testing import (
     RESET,
@@ -319,3 +323,91 @@ async def test_what_only_the_first_endpoint_can_read_is_not_sent_to_the_next_aft
         ("second", False),
         ("second", False),
     ]
+
+
+# --- ends that meet others ------------------------------------------------------------------
+
+
+async def test_a_cancelled_run_to_which_something_was_said_stays_cancelled(tmp_path: Path) -> None:
+    """Whoever calls at least once would go on with it for what nobody had read."""
+    agent = agent_of(tmp_path)
+    await agent.submit("Go.", run_id="r")
+    await agent.send("r", "Be brief.")
+    await agent.cancel("r", "enough")
+    for go_on in (agent.drive("r"), agent.run("Go.", run_id="r")):
+        with pytest.raises(RunError, match="enough"):
+            await go_on
+    done = agent_of(tmp_path, DONE)
+    result = await done.resume("r")
+    assert [one.content for one in result.messages] == ["Go.", "Be brief.", "Done."]
+
+
+async def test_what_is_asked_of_a_run_that_has_just_ended_comes_too_late(tmp_path: Path) -> None:
+    """Between looking at it and taking it another process has ended it."""
+
+    class EndedMeanwhile(SqliteStore):
+        is_to_end = False
+
+        @override
+        def claim(self, run_id: str) -> StoredRun:
+            if self.is_to_end:
+                self.is_to_end = False
+                other = super().claim(run_id)
+                ended = RunEnded(status=how, text=f"It is {how}.")
+                self.append(run_id, other.epoch, [ended], status=how)
+                self.release(run_id, other.epoch)
+            return super().claim(run_id)
+
+    how: Literal["done", "failed", "cancelled"]
+    for how in ("done", "failed", "cancelled"):
+        store = EndedMeanwhile(tmp_path / f"{how}.db")
+        agent = agent_of(tmp_path, journal=store)
+        run = await agent.submit("Go.", run_id="r")
+        store.is_to_end = True
+        await run.cancel("too late")
+        assert (await run.info()).state == how
+
+        await agent.submit("Go.", run_id="s")
+        store.is_to_end = True
+        if how == "done":
+            assert (await agent.drive("s")).text == "It is done."
+        else:
+            with pytest.raises(RunError, match=f"It is {how}"):
+                await agent.drive("s")
+        assert store.rows("s")[-1].record.kind == "end"
+
+    agent = agent_of(tmp_path, DONE, journal=tmp_path / "done.db")
+    await agent.send("r", "Once more.")
+    assert (await agent.run("Go.", run_id="r")).text == "Done."
+
+
+def test_who_looks_whether_an_owner_lives_is_not_taken_for_it(tmp_path: Path) -> None:
+    """Two that look at the same time found each other, and the run of a dead process was busy."""
+    dead = Owner(tmp_path)
+    dead.forget()
+    with (tmp_path / dead.id).open("r+b") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not is_alive(tmp_path, dead.id)
+    living = Owner(tmp_path)
+    assert is_alive(tmp_path, living.id)
+    living.close()
+
+
+async def test_who_waits_for_a_run_does_not_read_its_rows(tmp_path: Path) -> None:
+    reads: list[str] = []
+
+    class Noting(SqliteStore):
+        @override
+        def rows(self, run_id: str, after: int = 0) -> list[Stored]:
+            reads.append(run_id)
+            return super().rows(run_id, after)
+
+    driving = SqliteStore(tmp_path / "runs.db")
+    await agent_of(tmp_path, journal=driving).submit("Go.", run_id="r")
+    claimed = driving.claim("r")
+    waiting = agent_of(tmp_path, DONE, journal=Noting(tmp_path / "runs.db"))
+    with anyio.move_on_after(0.7):
+        await waiting.drive("r")
+    assert reads == []
+    driving.release("r", claimed.epoch)
+    assert (await waiting.drive("r")).text == "Done."
