@@ -191,12 +191,23 @@ class Dispatcher:
             # A task costs 45 µs, this 2.
             await apart(answer(await self._prepare(closed[0], stops), ()))
         elif closed:
+            failed: list[JournalError] = []
             async with anyio.create_task_group() as tasks:
+
+                async def answer_beside(call: _Call, before: Sequence[_Call]) -> None:
+                    try:
+                        await answer(call, before)
+                    except JournalError as error:
+                        failed.append(error)  # raised below: a task group would wrap it
+                        tasks.cancel_scope.cancel()
+
                 begun: list[_Call] = []
                 for one in closed:
                     call = await self._prepare(one, stops)
-                    tasks.start_soon(answer, call, tuple(begun))
+                    tasks.start_soon(answer_beside, call, tuple(begun))
                     begun.append(call)
+            if failed:
+                raise failed[0]
         # Guidance comes last: it tells what is on disk once the siblings have run.
         guided = [await self._guide(cut, kept, record) for cut in cut_calls.values() if kept]
         stops += [one.stop for one in guided if one.stop]
