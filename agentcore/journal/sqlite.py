@@ -118,6 +118,8 @@ class SqliteStore(JournalStore):
         self._writing: sqlite3.Connection | None = None
         self._reading: sqlite3.Connection | None = None
         self._watching: sqlite3.Connection | None = None
+        self._set = ""
+        """The value of `PRAGMA synchronous` in `_writing`."""
         self._written: tuple[int, int] | None = None
         """Device and number of the file that `_writing` has open; `_read` and `_watched` alike."""
         self._read: tuple[int, int] | None = None
@@ -196,7 +198,7 @@ class SqliteStore(JournalStore):
     def claim(self, run_id: str) -> StoredRun:
         epoch = 0
         try:
-            with self._writes() as connection:
+            with self._writes(waits=False) as connection:
                 self._check_free(self._get(connection, run_id))
                 connection.execute(
                     "UPDATE run SET owner = ?, epoch = epoch + 1, updated_at = ? WHERE id = ?",
@@ -214,7 +216,7 @@ class SqliteStore(JournalStore):
     @override
     def release(self, run_id: str, epoch: int) -> None:
         try:
-            with self._writes() as connection:
+            with self._writes(waits=False) as connection:
                 self._give_up(connection, run_id, epoch)
         except JournalError:
             # Else the run would count as driven for as long as this process drives another one.
@@ -297,7 +299,7 @@ class SqliteStore(JournalStore):
 
     @override
     def append_partial(self, run_id: str, epoch: int, lines: bytes) -> None:
-        with self._writes() as connection:
+        with self._writes(waits=False) as connection:
             self._advance(connection, run_id, epoch, 0, None)
             connection.execute(
                 "INSERT INTO partial SELECT ?1, 1 + coalesce(max(part), 0), ?2 FROM partial "
@@ -537,15 +539,24 @@ class SqliteStore(JournalStore):
         self._unreleased.clear()
 
     @contextmanager
-    def _writes(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of what is done inside, or nothing."""
+    def _writes(self, *, waits: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of what is done inside, or nothing.
+
+        Args:
+            waits: Until it is on the medium. Not for what a power cut may take: what arrives, and
+                who drives a run. The next transaction that waits brings it there too.
+        """
         with self._writer, self._told("written to"):
             if self._writing is not None and self._identity() != self._written:
                 self._replaced()
             if self._writing is None:
-                self._writing = self._open_to_write()
+                self._writing, self._set = self._open_to_write(), ""
                 self._written = self._identity()
             connection = self._writing
+            synchronous = self._synchronous if waits else "NORMAL"
+            if synchronous != self._set:
+                connection.execute(f"PRAGMA synchronous = {synchronous}")
+                self._set = synchronous
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for run_id, epoch in self._unreleased.items():
@@ -686,7 +697,6 @@ class SqliteStore(JournalStore):
         return version
 
     def _set_modes(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         # What a large transaction has made of the write-ahead log is given back afterwards.
         connection.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -513,6 +514,29 @@ def test_nothing_leads_out_of_the_workspace(tmp_path: Path, name: str) -> None:
             assert str(inside / name) in str(raised.value)
 
 
+SYNCED = """
+import sys, time
+from pathlib import Path
+from agentcore.journal import NewRun, Noted, SqliteStore
+from agentcore.messages import UserMessage
+
+def synced():
+    time.sleep(0.1)
+    return Path(sys.argv[2]).read_text().count("sync(")
+
+store = SqliteStore(sys.argv[1])
+store.submit(NewRun(id="run", opening=(UserMessage(content="Go on."),)))
+epoch = store.claim("run").epoch
+begun = synced()
+for _ in range(20):
+    store.append("run", epoch, [Noted(purpose="say", text="one")])
+rows = synced()
+for _ in range(20):
+    store.append_partial("run", epoch, b"a part")
+print(rows - begun, synced() - rows)
+"""
+
+
 @pytest.mark.parametrize(("synchronous", "value"), [("FULL", 2), ("NORMAL", 1)])
 def test_what_is_promised_is_set(tmp_path: Path, synchronous: str, value: int) -> None:
     assert synchronous in ("FULL", "NORMAL")
@@ -521,11 +545,28 @@ def test_what_is_promised_is_set(tmp_path: Path, synchronous: str, value: int) -
         SqliteStore(path) if synchronous == "FULL" else SqliteStore(path, synchronous="NORMAL")
     ) as store:
         filled(store)
+        store.append_partial(RUN_ID, 1, b"a part: a power cut may take it\n")
         with store._writes() as connection:
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert connection.execute("PRAGMA synchronous").fetchone() == (value,)
     with foreign(path) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_each_row_is_brought_to_the_medium_and_each_part_is_not(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", str(trace), sys.executable]
+    traced = subprocess.run(
+        [*command, "-c", SYNCED, str(tmp_path / "runs.db"), str(trace)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "ptrace" in traced.stderr:
+        pytest.skip(f"nothing can be traced here: {traced.stderr.strip()}")
+    assert traced.returncode == 0, traced.stderr
+    rows, parts = map(int, traced.stdout.split())
+    assert rows >= 20
+    assert parts == 0
 
 
 def test_who_reads_makes_nothing(store: SqliteStore) -> None:
