@@ -138,7 +138,7 @@ async def _watched(run: "Run", journal: RunJournal, conversation: list[Message])
             tasks.cancel_scope.cancel()
 
         if journal.state.is_cancelled:
-            reasons.append("")
+            reasons.append(journal.state.cancel_reason)
         else:
             tasks.start_soon(watch)
             await work()

@@ -86,6 +86,8 @@ class RunState:
     """What was put in and is not part of the conversation yet."""
     is_cancelled: bool = False
     """Somebody asked for the end since the run was last begun or gone on with."""
+    cancel_reason: str = ""
+    """What they said."""
     end: RunEnded | None = None
     seconds: float = 0.0
     """That attempts, waits and calls took since the run was begun, or gone on with after an end."""
@@ -169,7 +171,8 @@ def _add(state: RunState, row: Stored) -> None:
             if record.purpose == "say":
                 state.notes.append(row)
             elif state.end is None:
-                state.is_cancelled = True  # behind an end it came too late
+                # Behind an end it came too late.
+                state.is_cancelled, state.cancel_reason = True, record.text
         case NotesTaken():
             for note in state.notes:
                 if note.seq <= record.through and isinstance(note.record, Noted):

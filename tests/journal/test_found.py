@@ -31,7 +31,7 @@ from agentcore import (
     load_messages,
     tool,
 )
-from agentcore.journal import RunEnded, Stored, StoredRun
+from agentcore.journal import Noted, RunEnded, Stored, StoredRun
 from agentcore.journal.owners import Owner, is_alive
 from agentcore.messages import JsonObject, UserMessage
 from agentcore.testing import (
@@ -411,3 +411,14 @@ async def test_who_waits_for_a_run_does_not_read_its_rows(tmp_path: Path) -> Non
     assert reads == []
     driving.release("r", claimed.epoch)
     assert (await waiting.drive("r")).text == "Done."
+
+
+async def test_why_a_run_was_cancelled_is_told_also_where_its_process_died_of_something_else(
+    tmp_path: Path,
+) -> None:
+    agent = agent_of(tmp_path, journal=tmp_path / "runs.db")
+    await agent.submit("Go.", run_id="r")
+    store = SqliteStore(tmp_path / "runs.db")
+    store.note("r", Noted(purpose="cancel", text="enough"))  # its process dies before it looks
+    with pytest.raises(RunError, match="The run was cancelled: enough"):
+        await agent.run("Go.", run_id="r")
