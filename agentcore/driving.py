@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 
 from agentcore.errors import ConfigurationError, JournalError, RunBusy, RunError
-from agentcore.guidance import Templates, UnknownOutcomeGuidance
+from agentcore.guidance import CancelledGuidance, Templates
 from agentcore.journal import (
     JournalStore,
     NewRun,
@@ -279,7 +279,10 @@ def error_of(state: RunState) -> RunError:
 
 
 def _closed(state: RunState) -> list[Message]:
-    """The conversation, valid to go on from: a call that has no result is answered."""
+    """The conversation, valid to go on from: a call that has no result is answered.
+
+    Only a cancelled run ends before its calls are answered.
+    """
     conversation = state.messages()
     left = state.open_turn
     if left is not None:
@@ -287,7 +290,9 @@ def _closed(state: RunState) -> list[Message]:
             ToolMessage(
                 tool_call_id=call.id,
                 name=call.name,
-                content=Templates().render(UnknownOutcomeGuidance(tool=call.name, target="")),
+                content=Templates().render(
+                    CancelledGuidance(tool=call.name, began=call.id in left.begun, by_itself=False)
+                ),
                 is_error=True,
             )
             for call in left.ended.message.tool_calls

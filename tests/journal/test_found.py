@@ -24,6 +24,7 @@ from agentcore import (
     Local,
     NotJournalled,
     RunError,
+    RunEvent,
     RunResult,
     SqliteStore,
     ToolContext,
@@ -31,6 +32,7 @@ from agentcore import (
     load_messages,
     tool,
 )
+from agentcore.events import ToolStarted
 from agentcore.journal import Noted, RunEnded, Stored, StoredRun
 from agentcore.journal.owners import Owner, is_alive
 from agentcore.messages import JsonObject, UserMessage
@@ -422,3 +424,30 @@ async def test_why_a_run_was_cancelled_is_told_also_where_its_process_died_of_so
     store.note("r", Noted(purpose="cancel", text="enough"))  # its process dies before it looks
     with pytest.raises(RunError, match="The run was cancelled: enough"):
         await agent.run("Go.", run_id="r")
+
+
+async def test_the_conversation_of_a_cancelled_run_says_what_is_true_of_its_calls(
+    tmp_path: Path,
+) -> None:
+    """One was under way, one had not begun; no process ended in either."""
+
+    @tool(alone=True)
+    async def hang(number: int) -> None:
+        """Never end."""
+        await anyio.sleep_forever()
+
+    calls = tuple(
+        Call(name="hang", arguments=f'{{"number": {number}}}', id=f"c{number}") for number in (1, 2)
+    )
+    agent = agent_of(tmp_path, Answer(calls=calls), tools=[hang])
+
+    async def cancel(event: RunEvent) -> None:
+        if isinstance(event, ToolStarted):
+            await agent.cancel("r", "enough")
+
+    with pytest.raises(RunError) as caught:
+        await agent.run("Go.", run_id="r", on_event=cancel)
+    told = [one.content for one in caught.value.messages if one.role == "tool"]
+    assert len(told) == 2
+    assert "cancelled while hang ran" in told[0]
+    assert "before hang ran" in told[1]
