@@ -1,6 +1,5 @@
 """`agentcore runs`, `show`, `resume`, `cancel` and `run --run-id`, as a person meets them."""
 
-import os
 import re
 import signal
 import sqlite3
@@ -587,7 +586,7 @@ async def test_an_agent_of_ones_own_goes_on_from_the_current_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     async with Gateway(respond=lambda request: Answer(text="Mailed.")) as gateway:
-        name = f"own_{os.getpid()}_app"
+        name = f"own_{tmp_path.name}_app"
         source = APP.format(url=gateway.base_url, workspace=str(tmp_path))
         (tmp_path / f"{name}.py").write_text(source)
         results = []

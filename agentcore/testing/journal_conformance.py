@@ -289,8 +289,9 @@ class JournalConformance:
             store.append_partial(RUN, epoch, b"a part\n")
             before = other.get(RUN)
             advice = "encode all rows first, and write them with the rest in one transaction."
-            bad: Record = Noted(purpose="say", text="half of a pair: \ud83d")
-            with _raises(Exception, "append of a row that has no UTF-8", advice):
+            no_json: JsonObject = {"at": object()}  # type: ignore[dict-item]
+            bad = CallBegun(call_id="a", tool="pay", key="k", evidence=no_json)
+            with _raises(Exception, "append of a row that has no JSON", advice):
                 store.append(RUN, epoch, [_said("two"), bad], ends_partial=True, status="failed")
             found = other.get(RUN), other.partial(RUN), _texts(other.rows(RUN))
             _demand(found == (before, (1, b"a part\n"), ["one"]), f"it left {found}", advice)

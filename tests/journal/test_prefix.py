@@ -84,8 +84,10 @@ async def killed_at_every_row(folder: Path, story: Callable[[], Story]) -> int:
     return len(store.pictures)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [*((name, "asyncio") for name in CUTS), ("none", "trio"), ("the file, once", "trio")],
+)
 def test_a_run_that_is_killed_at_any_row_ends_as_if_it_had_not_been(
     tmp_path: Path, name: str, backend: str
 ) -> None:
