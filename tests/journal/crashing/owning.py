@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ async def intrude(rounds: int) -> int:
                 (world.folder / GO).touch()
                 assert await live.wait() == DONE, world.errors
                 await world.check()
-                await _check_undisturbed(world)
+                _check_undisturbed(world)
     return refused
 
 
@@ -81,8 +82,7 @@ async def contend(*, threads: bool) -> int:
             async def by_task() -> None:
                 await attempt(shared.run)
 
-            async def attempt(run: object) -> None:
-                assert callable(run)
+            async def attempt(run: Callable[..., Awaitable[RunResult]]) -> None:
                 try:
                     outcomes.append(await run(PROMPT, run_id=RUN_ID))
                 except RunBusy as error:
@@ -100,12 +100,12 @@ async def contend(*, threads: bool) -> int:
                 await until(lambda: len(outcomes) == 3, "three of four are refused")
                 (world.folder / GO).touch()
             await world.check()
-            await _check_undisturbed(world)
+            _check_undisturbed(world)
     assert sum(isinstance(one, RunResult) for one in outcomes) == 1
     return sum(isinstance(one, RunBusy) for one in outcomes)
 
 
-async def _check_undisturbed(world: World) -> None:
+def _check_undisturbed(world: World) -> None:
     """One process has driven the run, from its beginning to its end."""
     assert SqliteStore(world.path).get(RUN_ID).epoch == 1
     assert not any(isinstance(row.record, RunResumed) for row in world.rows())

@@ -42,7 +42,7 @@ from agentcore.testing import (
 from tests.journal.crashing import worker
 from tests.journal.crashing.worker import PROMPT, READY, RUN_ID, Orders, agent_of, digest_of
 
-__all__ = ["Oracle", "Script", "World", "checked", "lines_of_text", "until"]
+__all__ = ["Oracle", "Script", "World", "cut_sometimes", "lines_of_text", "until"]
 
 NEVER = ("send_mail", "wait_and_send", "start_program", "fork", "execute_code")
 """Tools that must not be repeated."""
@@ -106,7 +106,9 @@ class Script:
 
 def _ids(message: JsonValue) -> list[str]:
     calls = message.get("tool_calls") if isinstance(message, dict) else None
-    return [str(call["id"]) for call in calls or [] if isinstance(call, dict)]  # type: ignore[union-attr]
+    if not isinstance(calls, list):
+        return []
+    return [str(call["id"]) for call in calls if isinstance(call, dict)]
 
 
 def _of_file(message: JsonValue) -> JsonObject | None:
@@ -142,7 +144,7 @@ def cut_sometimes(chance: random.Random, share: float) -> Callable[[int, Reply],
 
 @dataclass(kw_only=True)
 class Oracle:
-    """What was seen while a run lived; and what it comes to."""
+    """What a run that is done came to, once everything about it was found to be right."""
 
     rows: int = 0
     seen: int = 0
@@ -272,7 +274,7 @@ class World:
         """What must be true of a run that is done, however often it was killed."""
         result = await self.agent().get_run(RUN_ID).result()
         rows = await anyio.to_thread.run_sync(self.rows)
-        checked(rows, self)
+        self._check_rows(rows)
         assert SqliteStore(self.path).check() == []
         text = (self.workspace / "plan.md").read_text(encoding="utf-8")
         assert text == self.script.text, "a character is lost, or there twice"
@@ -297,12 +299,34 @@ class World:
             told=len(self.lines(worker.ROWS)),
             results=len(answers),
             unknown=len(unknown),
-            asked_twice=self.asked_twice(rows),
+            asked_twice=self._asked_twice(rows),
             kept=sum(one.rule == PROCESS_ENDED and one.decision == "keep" for one in attempts),
             cuts=sum(one.rule != PROCESS_ENDED and one.outcome == "cut" for one in attempts),
         )
 
-    def asked_twice(self, rows: list[Stored]) -> int:
+    def _check_rows(self, rows: list[Stored]) -> None:
+        """No row that was seen is lost or changed; each call has one result, and one begin."""
+        assert [row.seq for row in rows] == list(range(1, len(rows) + 1)), "numbers have gaps"
+        there = {row.seq: row for row in rows}
+        for seq, row in self.seen.items():
+            assert there.get(seq) == row, f"row {seq} was seen, and is lost or changed"
+        for line in self.lines(worker.ROWS):
+            number, digest = line.split()
+            row_there = there.get(int(number))
+            assert row_there is not None, f"row {number} was written, and is lost"
+            assert digest_of(row_there.record) == digest, f"row {number} was changed"
+        ended = Counter(row.record.call_id for row in rows if isinstance(row.record, CallEnded))
+        turns = [row.record for row in rows if isinstance(row.record, TurnEnded)]
+        assert ended == Counter(call.id for turn in turns for call in turn.message.tool_calls)
+        begun = Counter(
+            row.record.call_id
+            for row in rows
+            if isinstance(row.record, CallBegun) and row.record.tool in NEVER
+        )
+        assert all(count == 1 for count in begun.values()), f"begun twice: {begun}"
+
+    def _asked_twice(self, rows: list[Stored]) -> int:
+        """Requests that were made before word for word, and that no journalled failure explains."""
         asked = Counter(json.dumps(request.messages) for request in self.gateway.requests)
         again = sum(asked.values()) - len(asked)
         wanted = sum(
@@ -312,28 +336,6 @@ class World:
             for row in rows
         )
         return max(0, again - wanted)
-
-
-def checked(rows: list[Stored], world: World) -> None:
-    """No row that anybody has seen is lost or changed; each call has one result and one begin."""
-    assert [row.seq for row in rows] == list(range(1, len(rows) + 1)), "numbers have gaps"
-    there = {row.seq: row for row in rows}
-    for seq, row in world.seen.items():
-        assert there.get(seq) == row, f"row {seq} was seen, and is lost or changed"
-    for line in world.lines(worker.ROWS):
-        number, digest = line.split()
-        row_there = there.get(int(number))
-        assert row_there is not None, f"row {number} was written, and is lost"
-        assert digest_of(row_there.record) == digest, f"row {number} was changed"
-    ended = Counter(row.record.call_id for row in rows if isinstance(row.record, CallEnded))
-    turns = [row.record for row in rows if isinstance(row.record, TurnEnded)]
-    assert ended == Counter(call.id for turn in turns for call in turn.message.tool_calls)
-    begun = Counter(
-        row.record.call_id
-        for row in rows
-        if isinstance(row.record, CallBegun) and row.record.tool in NEVER
-    )
-    assert all(count == 1 for count in begun.values()), f"begun twice: {begun}"
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
