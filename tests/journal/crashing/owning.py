@@ -188,6 +188,10 @@ async def wake(where: str, *, backend: str = "asyncio") -> None:
             else:
                 await until(lambda: world.lines(HERE), "the process is in its tool")
             zombie.send_signal(signal.SIGSTOP)
+            # The signal is sent before it is obeyed, by one thread after the other.
+            await anyio.to_thread.run_sync(
+                os.waitid, os.P_PID, zombie.pid, os.WSTOPPED | os.WNOWAIT
+            )
             (world.folder / GO).touch()
             world.take_by_force()
             await world.run_here()
