@@ -43,8 +43,10 @@ ZOMBIES = ("the answer", "a safe tool", "a tool that must not be repeated")
 CHILDREN = ("execute_code", "start_program", "fork")
 """Tools that have a child when their process is killed."""
 _CHILD_SECONDS = 120
-_DEATH_SECONDS = 1.0
-"""How long a child is waited for that may die with its parent."""
+_DEATH_SECONDS = 10.0
+"""How long a child is waited for that must die with its parent."""
+_LIFE_SECONDS = 1.0
+"""How long it is looked whether one that need not lives on."""
 _RACERS = 3
 
 
@@ -254,7 +256,8 @@ async def leave_child(tool: str) -> Orphan:
                 await until(lambda: not store.is_owned(store.get(RUN_ID)), "the lock is free")
                 free_seconds = time.monotonic() - killed_at
                 await world.run_here()
-                dead_seconds = await _death(children, killed_at)
+                patience = _DEATH_SECONDS if tool == "execute_code" else _LIFE_SECONDS
+                dead_seconds = await _death(children, killed_at, patience)
             finally:
                 for child in children:
                     with suppress(OSError):
@@ -264,8 +267,8 @@ async def leave_child(tool: str) -> Orphan:
     return Orphan(tool=tool, free_seconds=free_seconds, dead_seconds=dead_seconds)
 
 
-async def _death(children: list[int], killed_at: float) -> float | None:
-    with anyio.move_on_after(_DEATH_SECONDS):
+async def _death(children: list[int], killed_at: float, patience: float) -> float | None:
+    with anyio.move_on_after(patience):
         # Nobody tells of the death of a stranger's child.
         while any(map(_lives, children)):  # noqa: ASYNC110
             await anyio.sleep(0.01)
