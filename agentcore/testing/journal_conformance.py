@@ -38,6 +38,7 @@ from agentcore.driving import load
 from agentcore.errors import JournalError, RunBusy, RunError, RunLost, UnknownRun
 from agentcore.handle import JournalEvent
 from agentcore.journal import (
+    CallBegun,
     JournalStore,
     NewRun,
     Noted,
@@ -48,7 +49,7 @@ from agentcore.journal import (
     Stored,
     StoredRun,
 )
-from agentcore.messages import Message, SystemMessage, UserMessage
+from agentcore.messages import JsonObject, Message, SystemMessage, UserMessage
 from agentcore.providers import Local
 from agentcore.retry import Policy
 from agentcore.run import RunResult
