@@ -44,6 +44,7 @@ bench: .venv/.check  ## importing, classification, whole turns, what drafts save
 	$(BIN)/python benchmarks/drafts.py
 	$(BIN)/python benchmarks/draft_cost.py
 	$(BIN)/python benchmarks/killed.py --kills 200
+	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/file_fuzz.py --rounds 100
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/limiter.py
