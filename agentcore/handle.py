@@ -215,7 +215,10 @@ class RunHandle:
                 # Another answer is under way, or none.
                 parts, lines = 0, b""
                 count, fresh = await anyio.to_thread.run_sync(self._store.partial, self.id)
-            if count > parts:
+            if (await anyio.to_thread.run_sync(self._store.get, self.id)).seq != after:
+                # A row has come between: these parts may be another answer's.
+                parts, lines, version = 0, b"", None
+            elif count > parts:
                 parts, lines = count, lines + fresh
                 yield counter.arriving(after, lines)
 
