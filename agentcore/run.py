@@ -217,13 +217,13 @@ class Run:
             outcome = await turn.run()
         except ConfigurationError as error:
             if turn.has_next:  # no key is to be had, or no request to be made
-                await self._change_endpoint(turn, settings, str(error))
+                await self._change_endpoint(turn.attempt, settings, str(error))
                 return _Step(changed=True, goes_on=True)
             raise self._misconfigured(error, conversation) from error
         self.requests.learn(turn.adapter, turn.request)
         if isinstance(outcome, GivenUp):
             if turn.has_next and concerns_endpoint(outcome.failure):
-                await self._change_endpoint(turn, settings, outcome.reason)
+                await self._change_endpoint(turn.attempt, settings, outcome.reason)
                 return _Step(changed=True, goes_on=True)
             await self._keep_on_stop(outcome, turn)
             raise self._stopped(outcome.reason, conversation, partial=outcome.failure.partial)
@@ -236,14 +236,14 @@ class Run:
             await self.journal.append(*rows, ended, ends_partial=True)
         kind = self.ledger[-1].kind
         if kept is not None and kind is not None and not kind.is_transient:
-            await self._change_endpoint(turn, settings, f"a failure of kind {kind}")
+            await self._change_endpoint(turn.attempt, settings, f"a failure of kind {kind}")
         conversation.append(outcome.message)
         if kept is not None and reply is not None:
             conversation.append(reply)
-            stop = await self._stop(self._text_stop(), kept, turn, settings)
+            stop = await self._stop(self._text_stop(), kept, settings)
             return _Step(changed=True, stop=stop)
         dispatched = await self._dispatch(outcome.message, kept, conversation)
-        stop = await self._stop(dispatched.stop, kept, turn, settings)
+        stop = await self._stop(dispatched.stop, kept, settings)
         return _Step(changed=dispatched.changed, stop=stop)
 
     async def _dispatch(
@@ -289,16 +289,16 @@ class Run:
             self._recall(past)
         self.requests.recall(conversation, state)
         journal.tool_notes.update(self.dispatcher.context.notes)
+        if answers := state.answers():
+            self.requests.asks_for_buffering = answers[-1].ended.cause is CutCause.MALFORMED
         left = state.open_turn
         if left is not None:
             return await self._finish(journal, left, conversation, settings)
         if state.failed:
             self._number -= 1  # its turn has not ended
         last = state.turns[-1] if state.turns else None
-        if isinstance(last, StoredTurn):
-            self.requests.asks_for_buffering = last.ended.cause is CutCause.MALFORMED
-            if last.ended.reply is None and self._is_over(conversation) and not state.failed:
-                return _Step(changed=False)
+        if isinstance(last, StoredTurn) and not state.failed and self._is_over(conversation):
+            return _Step(changed=False)
         self._begun = begun_turn(
             state, journal.arrived, after_crash=journal.after_crash, now=time.time()
         )
@@ -330,10 +330,12 @@ class Run:
         # The last death is not among the rows that were read: who goes on now has written it.
         if left.crashes + journal.after_crash >= settings.policy.max_attempts:
             await self.dispatcher.give_up(left)
-        dispatched = await self._dispatch(
-            left.ended.message, left.ended.kept, conversation, left=left
-        )
-        return _Step(changed=dispatched.changed, stop=dispatched.stop)
+        kept = left.ended.kept
+        dispatched = await self._dispatch(left.ended.message, kept, conversation, left=left)
+        place = (self.ledger[-1].base_url, self.ledger[-1].model)
+        self._asked = next((one for one in self._left(settings) if one.place == place), None)
+        stop = await self._stop(dispatched.stop, kept, settings)
+        return _Step(changed=dispatched.changed, stop=stop)
 
     async def _take_said(self, conversation: list[Message], *, is_last: bool = False) -> bool:
         """What was said to the run meanwhile becomes part of the conversation; whether any was."""
@@ -388,25 +390,34 @@ class Run:
         """Those of the list that have not failed in this run, in order."""
         return [one for one in settings.endpoints if one.entry not in self._given_up]
 
-    async def _stop(self, reason: str, kept: Kept | None, turn: Turn, settings: Settings) -> str:
+    def _has_next(self, settings: Settings) -> bool:
+        """Another endpoint can be asked than the one that was asked last."""
+        asked = self._asked
+        return asked is not None and any(one.entry != asked.entry for one in self._left(settings))
+
+    async def _stop(self, reason: str, kept: Kept | None, settings: Settings) -> str:
         """Why the run must end; empty where another endpoint may get through what this one cuts."""
-        if not reason or kept is None or not turn.has_next or kept.cause is CutCause.CAPPED:
+        if not reason or kept is None or kept.cause is CutCause.CAPPED:
             return reason
-        await self._change_endpoint(turn, settings, reason, forgets_cuts=True)
+        if not self._has_next(settings):
+            return reason
+        last = self.ledger[-1]
+        await self._change_endpoint(last.attempt, settings, reason, forgets_cuts=True)
         self.dispatcher.forget_cuts()
         self._barren_texts = 0
         return ""
 
     async def _change_endpoint(
-        self, turn: Turn, settings: Settings, reason: str, *, forgets_cuts: bool = False
+        self, attempt: int, settings: Settings, reason: str, *, forgets_cuts: bool = False
     ) -> None:
         """The one that was asked failed for good: the next one is asked from now on."""
-        assert self._asked is not None, "a turn has asked it"
-        how = self.ledger[-1].kind if self.ledger and self.ledger[-1].turn == turn.number else None
-        failed = f"{turn.adapter.name}: {turn.request.model} ({how or 'no request was made'})"
-        self._given_up[self._asked.entry] = failed
+        asked = self._asked
+        assert asked is not None, "a turn has asked it"
+        how = self.ledger[-1].kind if self.ledger and self.ledger[-1].turn == self._number else None
+        failed = f"{asked.adapter.name}: {asked.model} ({how or 'no request was made'})"
+        self._given_up[asked.entry] = failed
         if self.journal is not None:
-            position, base_url, model = self._asked.entry
+            position, base_url, model = asked.entry
             given_up = EndpointGivenUp(
                 position=position,
                 base_url=base_url,
@@ -420,8 +431,8 @@ class Run:
         if left and self.emit is not None:
             await self.emit(
                 EndpointChanged(
-                    turn=turn.number,
-                    attempt=turn.attempt,
+                    turn=self._number,
+                    attempt=attempt,
                     provider=left[0].adapter.name,
                     model=left[0].model,
                     reason=reason,
