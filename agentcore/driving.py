@@ -1,6 +1,7 @@
 """A named run is driven: claimed, gone on with from its rows, and given up again."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -97,25 +98,63 @@ async def drive(
             return await _watched(begun, journal, state.messages())
     finally:
         with anyio.CancelScope(shield=True):
-            await _release(store, claimed)
+            await anyio.to_thread.run_sync(_release, store, claimed)
 
 
-async def _release(store: JournalStore, claimed: StoredRun) -> None:
+def _release(store: JournalStore, claimed: StoredRun) -> None:
     """Give a run up. Where that cannot be written, the lock goes all the same."""
     try:
-        await anyio.to_thread.run_sync(store.release, claimed.id, claimed.epoch)
+        store.release(claimed.id, claimed.epoch)
     except JournalError as error:
         _log.warning("run %r could not be given up: %s", claimed.id, error)
 
 
 async def _claimed(store: JournalStore, run_id: str, *, waits: bool) -> StoredRun | None:
     """The run, claimed; None where somebody else drives it, who is to be waited for."""
+    claim = _Claim(store, run_id)
     try:
-        return await anyio.to_thread.run_sync(store.claim, run_id)
+        return await anyio.to_thread.run_sync(claim.make)
     except RunBusy:
         if not waits:
             raise
         return None
+    except BaseException:
+        claim.leave()
+        raise
+
+
+class _Claim:
+    """A claim that is made in a thread, and given up again where nobody waits for it any more.
+
+    A task that asyncio itself cancels (`asyncio.timeout`, `task.cancel()`) leaves the thread alone:
+    the run would count as driven for as long as this process lives.
+    """
+
+    def __init__(self, store: JournalStore, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self._lock = threading.Lock()
+        self._made: StoredRun | None = None
+        self._is_left = False
+
+    def make(self) -> StoredRun:
+        """Claim the run."""
+        claimed = self._store.claim(self._run_id)
+        with self._lock:
+            self._made = claimed
+            if self._is_left:
+                self._give_up()
+        return claimed
+
+    def leave(self) -> None:
+        """Nobody will drive the run by this claim, whether it is made already or not."""
+        with self._lock:
+            self._is_left = True
+            self._give_up()
+
+    def _give_up(self) -> None:
+        made, self._made = self._made, None
+        if made is not None:
+            _release(self._store, made)
 
 
 async def _watched(run: "Run", journal: RunJournal, conversation: list[Message]) -> "RunResult":
