@@ -22,6 +22,7 @@ from agentcore.journal import (
 )
 from agentcore.journal.writing import RunJournal
 from agentcore.kinds import ErrorKind
+from agentcore.ledger import Unfinished
 from agentcore.live import partial_of
 from agentcore.messages import Message, ToolMessage, Usage
 
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
     from agentcore.run import Run, RunResult
     from agentcore.settings import Settings
 
-__all__ = ["Starter", "check_given", "check_run_id", "drive", "error_of", "load", "result_of"]
+__all__ = [
+    "Starter",
+    "cancelled_end",
+    "check_given",
+    "check_run_id",
+    "drive",
+    "error_of",
+    "load",
+    "result_of",
+]
 
 MAX_ID_CHARACTERS: Final = 200
 MAX_SHOWN_CHARACTERS: Final = 200
@@ -190,9 +200,7 @@ async def _watched(run: "Run", journal: RunJournal, conversation: list[Message])
 
 async def _cancelled(journal: RunJournal, reason: str) -> RunError:
     """Write that the run was ended from outside; what is raised for it."""
-    text = f"The run was cancelled{f': {reason}' if reason else ''}."
-    ended = RunEnded(status="cancelled", text=text, error_kind=ErrorKind.CANCELLED)
-    await journal.append(ended, ends_partial=True, status="cancelled")
+    await journal.append(cancelled_end(reason), ends_partial=True, status="cancelled")
     state = await journal.reload()
     return error_of(state)
 
@@ -305,16 +313,35 @@ def result_of(state: RunState) -> "RunResult":
     )
 
 
+def cancelled_end(reason: str) -> RunEnded:
+    """The row of a run that somebody ended."""
+    text = f"The run was cancelled{f': {reason}' if reason else ''}."
+    return RunEnded(status="cancelled", text=text, error_kind=ErrorKind.CANCELLED)
+
+
 def error_of(state: RunState) -> RunError:
     """What is raised for a run that ended otherwise."""
     assert state.end is not None
+    is_cancelled = state.end.status == "cancelled"  # by someone who knows of no drafts
     return RunError(
         state.end.text,
         kind=ErrorKind(state.end.error_kind) if state.end.error_kind else None,
         attempts=tuple(state.ledger),
         messages=tuple(_closed(state)),
-        drafts=state.end.drafts,
+        drafts=_unfinished(state) if is_cancelled else state.end.drafts,
     )
+
+
+def _unfinished(state: RunState) -> tuple[Unfinished, ...]:
+    """Cut texts that no whole call has gone on from, oldest first."""
+    found: dict[str, Unfinished] = {}
+    for turn in state.answers():
+        for result in turn.results.values():
+            if (one := result.unfinished) is not None:
+                found[one.draft_id or one.target] = one
+            for key in result.finishes:
+                found.pop(key, None)
+    return tuple(found.values())
 
 
 def _closed(state: RunState) -> list[Message]:

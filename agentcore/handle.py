@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 import anyio.to_thread
 from typing_extensions import override
 
-from agentcore.driving import check_run_id, error_of, load, result_of
+from agentcore.driving import cancelled_end, check_run_id, error_of, load, result_of
 from agentcore.emitter import Listener
 from agentcore.errors import ConfigurationError, RunBusy
 from agentcore.journal import (
@@ -24,7 +24,6 @@ from agentcore.journal import (
     Stored,
     TurnEnded,
 )
-from agentcore.kinds import ErrorKind
 from agentcore.live import partial_of
 from agentcore.messages import mend_surrogates
 
@@ -215,7 +214,7 @@ class RunHandle:
                 # Another answer is under way, or none.
                 parts, lines = 0, b""
                 count, fresh = await anyio.to_thread.run_sync(self._store.partial, self.id)
-            if (await anyio.to_thread.run_sync(self._store.get, self.id)).seq != after:
+            if (await anyio.to_thread.run_sync(self._store.get, self.id)).seq > after:
                 # A row has come between: these parts may be another answer's.
                 parts, lines, version = 0, b"", None
             elif count > parts:
@@ -234,8 +233,7 @@ class RunHandle:
         if claimed.status != "running":
             self._store.release(self.id, claimed.epoch)
             return  # it ended just now
-        text = f"The run was cancelled{f': {reason}' if reason else ''}."
-        ended = RunEnded(status="cancelled", text=text, error_kind=ErrorKind.CANCELLED)
+        ended = cancelled_end(reason)
         try:
             self._store.append(
                 self.id, claimed.epoch, (ended,), ends_partial=True, status="cancelled"
@@ -280,13 +278,18 @@ class _Counter:
             case AttemptEnded():
                 self.turn, self.attempt = record.record.turn, record.record.attempt + 1
             case TurnEnded() | EndpointGivenUp():
-                self.turn, self.attempt = self.turn + 1, 1
+                self._next_turn()
             case RunEnded():
+                self._next_turn()
                 self.has_ended = True
             case RunResumed() | NotesTaken():
                 self.has_ended = False
             case CallBegun() | CallEnded() | Noted():
                 pass
+
+    def _next_turn(self) -> None:
+        if self.attempt > 1:  # else it has ended already: its answer was kept, for example
+            self.turn, self.attempt = self.turn + 1, 1
 
     def arriving(self, seq: int, lines: bytes) -> Arriving:
         partial = partial_of(lines.split(b"\n")[:-1])

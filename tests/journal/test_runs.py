@@ -9,18 +9,34 @@ import pytest
 from anyio.abc import TaskGroup
 from typing_extensions import override
 
-from agentcore import Agent, ConfigurationError, Policy, RunError, tool
+from agentcore import Agent, ConfigurationError, Local, Policy, RunError, tool
 from agentcore.errors import RunBusy, UnknownRun
-from agentcore.events import RunEvent, ToolStarted
+from agentcore.events import RunEvent, ToolStarted, TurnFinished
 from agentcore.handle import Arriving, JournalEvent
-from agentcore.journal import CallEnded, NotesTaken, RunEnded, RunResumed, SqliteStore, TurnEnded
+from agentcore.journal import (
+    AttemptEnded,
+    CallEnded,
+    EndpointGivenUp,
+    NotesTaken,
+    Record,
+    RunEnded,
+    RunResumed,
+    SqliteStore,
+    Stored,
+    TurnEnded,
+)
+from agentcore.ledger import AttemptRecord
+from agentcore.live import line_of
+from agentcore.messages import AssistantMessage
 from agentcore.testing import (
+    RESET,
     Answer,
     Call,
     RecordedRequest,
     Reply,
     after_arguments,
     after_bytes,
+    cut,
     stall,
     status,
     stream,
@@ -241,6 +257,98 @@ async def test_a_watcher_sees_what_arrives_before_it_is_a_row(tmp_path: Path) ->
         assert name == "write_file"
         assert 10_000 < size <= 20_000
         tasks.cancel_scope.cancel()
+
+
+async def first_arriving(store: SqliteStore, *records: Record) -> Arriving:
+    """What a watcher is told of an answer that arrives behind these rows."""
+    agent = Agent("m", adapter=Local(base_url="http://one.test/v1"), journal=store)
+    await agent.submit("Go.", run_id="a")
+    epoch = store.claim("a").epoch
+    store.append("a", epoch, records)
+    store.append_partial("a", epoch, line_of({"text": "So far."}))
+    with anyio.fail_after(5):
+        async with aclosing(agent.get_run("a").events(after=len(records) - 1)) as events:
+            async for event in events:
+                if isinstance(event, Arriving):
+                    return event
+    raise AssertionError("the run has ended")
+
+
+def attempt(turn: int, number: int) -> AttemptEnded:
+    record = AttemptRecord(
+        turn=turn, attempt=number, provider="p", model="m", outcome="cut", decision="keep"
+    )
+    return AttemptEnded(record=record)
+
+
+ANSWER = TurnEnded(message=AssistantMessage(content="One."))
+MOVED = EndpointGivenUp(position=0, base_url="u", model="m", how="it failed")
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ((attempt(1, 1),), (1, 2)),
+        ((attempt(1, 1), ANSWER), (2, 1)),
+        ((attempt(1, 1), ANSWER, MOVED), (2, 1)),  # it was told as turn 3
+        ((attempt(1, 1), attempt(1, 2), MOVED), (2, 1)),
+        # As turn 1, attempt 3.
+        (
+            (
+                attempt(1, 1),
+                attempt(1, 2),
+                RunEnded(status="failed", text="It failed."),
+                RunResumed(after_crash=False),
+            ),
+            (2, 1),
+        ),
+    ],
+)
+async def test_a_watcher_is_told_which_attempt_of_which_turn_arrives(
+    tmp_path: Path, records: tuple[Record, ...], expected: tuple[int, int]
+) -> None:
+    event = await first_arriving(SqliteStore(tmp_path / "runs.db"), *records)
+    assert (event.turn, event.attempt) == expected
+
+
+async def test_who_watches_from_a_row_that_is_not_there_yet_waits_for_it(tmp_path: Path) -> None:
+    """It read the journal without a pause."""
+    reads: list[int] = []
+
+    class Counting(SqliteStore):
+        @override
+        def rows(self, run_id: str, after: int = 0) -> list[Stored]:
+            reads.append(after)
+            return super().rows(run_id, after)
+
+    agent = Agent(
+        "m", adapter=Local(base_url="http://one.test/v1"), journal=Counting(tmp_path / "runs.db")
+    )
+    run = await agent.submit("Go.", run_id="a")
+    with anyio.move_on_after(0.2):
+        async for event in run.events(after=7):
+            raise AssertionError(event)
+    assert len(reads) == 2
+
+
+async def test_what_is_kept_of_a_cut_text_is_told_also_where_the_run_was_cancelled(
+    tmp_path: Path,
+) -> None:
+    story = Story(text=lines_of_text(60), mails=0)
+    story.cut = lambda number, reply: (
+        cut(reply, at=after_arguments(2_000), by=RESET) if number == 2 else reply
+    )
+    agent = agent_of(tmp_path, story)
+
+    async def cancel(event: RunEvent) -> None:
+        if isinstance(event, TurnFinished) and event.turn == 2:
+            await agent.cancel(RUN_ID)
+            await anyio.sleep_forever()
+
+    with pytest.raises(RunError, match="cancelled") as caught:
+        await agent.run(PROMPT, run_id=RUN_ID, on_event=cancel)
+    assert [(one.tool, one.target) for one in caught.value.drafts] == [("write_file", "plan.md")]
+    assert (await agent.resume(RUN_ID)).drafts == ()
 
 
 # --- what changed in between ----------------------------------------------------------------
