@@ -10,6 +10,8 @@ from agentcore.journal.store import JournalStore
 __all__ = ["default_place", "journal_at"]
 
 _SQLITE: Final = "sqlite:///"
+_IN_MEMORY: Final = ":memory:"
+"""What SQLite calls a database without a file: it would be lost with its process."""
 
 
 def default_place(workspace: Path) -> str:
@@ -33,6 +35,6 @@ def journal_at(place: str) -> JournalStore:
             f"journal={scheme}://…: there is no journal of this kind. Give a file, or sqlite:/// "
             "and a file, as in sqlite:////var/lib/agents/runs.db"
         )
-    if not path or Path(path).is_dir():
+    if path in ("", _IN_MEMORY) or Path(path).is_dir():
         raise ConfigurationError(f"journal={place!r}: names no file")
     return SqliteStore(path)

@@ -220,7 +220,8 @@ class SqliteStore(JournalStore):
                 self._give_up(connection, run_id, epoch)
         except JournalError:
             # Else the run would count as driven for as long as this process drives another one.
-            self._unreleased[run_id] = epoch
+            with self._writer:  # another thread may be giving up the others
+                self._unreleased[run_id] = epoch
             raise
         finally:
             self._let_go(run_id, epoch)

@@ -6,10 +6,11 @@ What the answer leads to is the same as if nobody had died in between.
 import json
 from pathlib import Path
 
+import anyio
 import anyio.lowlevel
 import pytest
 
-from agentcore import Agent, Local, NotJournalled, OpenRouter, SqliteStore
+from agentcore import Agent, Local, NotJournalled, OpenRouter, SqliteStore, tool
 from agentcore.journal import JournalStore
 from agentcore.testing import (
     RESET,
@@ -72,6 +73,39 @@ async def test_what_never_gets_through_is_asked_of_the_next_endpoint_also_after_
         assert (workspace / "plan.md").read_text() == TEXT, dies_at
         assert {record.model for record in result.attempts} == {"one", "two"}, dies_at
     assert dies_at > 10
+
+
+async def test_a_long_result_is_not_lost_to_a_cancellation_that_comes_with_it(
+    tmp_path: Path,
+) -> None:
+    """The next process was told that its outcome is unknown."""
+    scopes: list[anyio.CancelScope] = []
+
+    @tool
+    async def pay() -> str:
+        """Pay."""
+        scopes[0].cancel()
+        return "a receipt\n" * 10_000
+
+    def agent() -> Agent:
+        transport = GatewayTransport()
+        calls = () if scopes else (Answer(calls=(Call(name="pay", arguments="{}"),)),)
+        transport.play(*calls, Answer(text="Paid."))
+        return Agent(
+            "m",
+            adapter=Local(base_url="http://one.test/v1"),
+            tools=[pay],
+            workspace=tmp_path,
+            transport=transport,
+        )
+
+    first = agent()
+    with anyio.CancelScope() as scope:
+        scopes.append(scope)
+        await first.run("Pay.", run_id="a")
+    result = await agent().run("Pay.", run_id="a")
+    (told,) = (one.content for one in result.messages if one.role == "tool")
+    assert told.startswith("a receipt")
 
 
 async def test_whole_arguments_are_asked_for_also_where_a_crash_followed_the_broken_ones(
