@@ -115,9 +115,11 @@ def done(text: str = "Done.") -> RunEnded:
 
 
 def test_no_runs(tmp_path: Path) -> None:
-    for arguments, told in ((["runs"], "no runs\n"), (["runs", "check"], "ok: 0 runs, 0 rows\n")):
+    """Where they would be is told: it may be the wrong folder."""
+    told = f"no runs in sqlite:///{tmp_path / '.agentcore' / 'runs.db'}\n"
+    for arguments, before in ((["runs"], ""), (["runs", "check"], "ok: ")):
         result = cli(*arguments, *in_(tmp_path))
-        assert (result.exit_code, result.stdout, result.stderr) == (0, told, "")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, before + told, "")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -234,6 +236,7 @@ def test_a_file_that_is_no_journal_is_told(tmp_path: Path) -> None:
         (["runs", "--journal", "no/such.db"], "error: --journal no/such.db: there is no such file"),
         (["runs", "check", "--journal", "no/such.db"], "--journal no/such.db: there is no such"),
         (["runs", "--journal", "mysql://db/agents"], "there is no journal of this kind"),
+        (["runs", "--journal", ":memory:"], "journal=':memory:': names no file"),
         (["runs", "--workspace", "no/such"], "workspace 'no/such': there is no such folder"),
         (["show"], "Missing argument 'ID'"),
         (["show", "nope"], "there is no run 'nope' (the last written to are: 'a')"),
@@ -664,6 +667,7 @@ async def test_a_run_that_is_killed_is_listed_shown_and_gone_on_with(tmp_path: P
             busy = cli("resume", "plan-42", *in_(tmp_path))
             assert busy.exit_code == 2
             assert "another process drives it now" in said(busy)
+            assert "watch it: agentcore show --follow " in said(busy)
             process.kill()
         listed = cli("runs", *in_(tmp_path)).stdout.splitlines()
         assert listed[1].split()[:2] == ["plan-42", "stalled"]

@@ -111,12 +111,13 @@ def tools_named(
 
 
 @contextmanager
-def failures_told(console: Console, *, again: str = "") -> Iterator[None]:
+def failures_told(console: Console, *, again: str = "", watch: str = "") -> Iterator[None]:
     """Tell what ends a command early; exit status 2 for bad input, 1 for a run that stopped.
 
     Args:
         console: Where it is told.
         again: The command that goes on with the run; empty where none does.
+        watch: The command that shows it while another process drives it; empty where none does.
     """
     try:
         yield
@@ -126,7 +127,7 @@ def failures_told(console: Console, *, again: str = "") -> Iterator[None]:
     except (ConfigurationError, JournalError) as error:
         _tell_error(console, error)
         if isinstance(error, RunBusy):
-            console.print("`agentcore show --follow` watches it", style="dim", highlight=False)
+            _tell_way(console, watch, "watch it")
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         console.print("stopped by you; files that were written stay as they are")
@@ -143,9 +144,9 @@ def _tell_error(console: Console, error: Exception) -> None:
     console.print(told, soft_wrap=True)
 
 
-def _tell_way(console: Console, again: str) -> None:
-    if again:
-        console.print(Text(f"go on with it: {again}", style="dim"), soft_wrap=True)
+def _tell_way(console: Console, command: str, what: str = "go on with it") -> None:
+    if command:
+        console.print(Text(f"{what}: {command}", style="dim"), soft_wrap=True)
 
 
 async def show_run(

@@ -60,7 +60,7 @@ def handle_of(store: JournalStore, run_id: str) -> RunHandle:
 
 def command(name: str, run_id: str, workspace: Path, journal: str) -> str:
     """A command for a run, to be copied."""
-    words = ["agentcore", name, run_id]
+    words = ["agentcore", *name.split(), run_id]
     if workspace != Path():
         words += ["--workspace", str(workspace)]
     if journal:

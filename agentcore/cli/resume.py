@@ -86,7 +86,8 @@ def resume(
     """
     display = Display(_errors)
     again = command("resume", run_id, workspace, journal)
-    with failures_told(_errors, again=f"{again} {app}" if app else again):
+    watch = command("show --follow", run_id, workspace, journal)
+    with failures_told(_errors, again=f"{again} {app}" if app else again, watch=watch):
         if app:
             given = {
                 "--model": model,

@@ -54,7 +54,8 @@ def run(
     """Carry a prompt to its end against a real endpoint, and show what happens on the way."""
     display = Display(_errors)
     again = command("resume", run_id, workspace, journal) if run_id else ""
-    with failures_told(_errors, again=again):
+    watch = command("show --follow", run_id, workspace, journal) if run_id else ""
+    with failures_told(_errors, again=again, watch=watch):
         if journal and run_id is None:
             raise ConfigurationError(
                 "--journal: only a run with a name is written down; name it with --run-id"

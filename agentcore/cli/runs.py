@@ -41,7 +41,7 @@ def list_runs(context: typer.Context, workspace: Workspace = Path(), journal: Jo
         store = journal_of(workspace, journal)
         found, failures = _found(store)
     if not found and not failures:
-        _console.print("no runs")
+        _console.print(Text(f"no runs in {one_line(store.url)}"), soft_wrap=True)
         return
     for line in table(found, _console.width if _console.is_terminal else None):
         # No table of rich's: in a narrow terminal it would shorten the ids.
@@ -66,8 +66,10 @@ def check(workspace: Workspace = Path(), journal: Journal = "") -> None:
         _console.print(Text(harmless(sentence)), soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
-    told = f"ok: {counted(len(last_rows), 'run')}, {counted(sum(last_rows), 'row')}"
-    _console.print(told, highlight=False)
+    told = f"{counted(len(last_rows), 'run')}, {counted(sum(last_rows), 'row')}"
+    if not last_rows:
+        told = f"no runs in {one_line(store.url)}"
+    _console.print(Text(f"ok: {told}"), soft_wrap=True)
 
 
 def _found(store: JournalStore) -> tuple[list[RunInfo], list[str]]:
