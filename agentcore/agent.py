@@ -227,6 +227,9 @@ class Agent:
             ConfigurationError: No key, or a setting changed to something that cannot be used; or
                 the run of this id was given another prompt.
             RunBusy: A process that lives drives the run of this id.
+            RunLost: Somebody else has taken the run over meanwhile.
+            JournalError: The journal cannot be read, or not be written when the run begins; later
+                on that is a `NotJournalled`, a `RunError`.
             RunError: The run cannot go on. It carries the ledger and the conversation so far. Of a
                 run that was cancelled it is raised at once; `resume` goes on with that.
         """

@@ -228,7 +228,7 @@ class RunResumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
-    """The run has ended; of `done` nothing follows."""
+    """The run has ended; what follows, if anything does, was said to it or goes on with it."""
 
     kind: ClassVar[str] = "end"
     status: Literal["done", "failed", "cancelled"]

@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import override
 
 from agentcore import Agent, Local, SqliteStore
+from agentcore.driving import _Claim
 from agentcore.journal import StoredRun
 from agentcore.testing import Answer, GatewayTransport
 
@@ -67,3 +68,14 @@ async def test_a_run_is_free_again_when_its_task_is_cancelled_while_it_claims(
     # The claim is made meanwhile, and given up again.
     await until(lambda: store.get("a").epoch == 1 and not store.get("a").owner)
     assert (await agent.run("Go.", run_id="a")).text == "Done."
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_claim_that_is_made_and_that_nobody_heard_of_is_given_up(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    agent = Agent("m", adapter=Local(base_url="http://one.test/v1"), journal=store)
+    await agent.submit("Go.", run_id="a")
+    claim = _Claim(store, "a")
+    assert store.is_owned(claim.make())
+    claim.leave()
+    assert not store.get("a").owner
