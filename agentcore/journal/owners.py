@@ -21,8 +21,6 @@ _SETTLED_SECONDS: Final = 3_600.0
 """A younger file is left alone: its process may be about to lock it."""
 
 if sys.platform == "win32":
-    import msvcrt
-
     _TRIES, _PAUSE_SECONDS = 3, 0.01
 
     def _lock(file: FileIO, *, shared: bool) -> bool:
@@ -30,6 +28,8 @@ if sys.platform == "win32":
 
         There are no shared locks here: who only asks may be in the way of another who does.
         """
+        import msvcrt
+
         for _ in range(_TRIES if shared else 1):
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
