@@ -1,5 +1,6 @@
 """`Agent`: the front door. It checks what it is given, and starts runs."""
 
+import logging
 import os
 import random
 import string
@@ -14,7 +15,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import anyio
 import anyio.to_thread
@@ -23,7 +24,7 @@ from anyio.lowlevel import current_token
 from agentcore.clocks import Clocks
 from agentcore.emitter import Emitter, Listener
 from agentcore.endpoint import Endpoint, ModelChoice, resolve_models
-from agentcore.errors import ConfigurationError
+from agentcore.errors import ConfigurationError, JournalError
 from agentcore.events import RunEvent
 from agentcore.history import KeepUnder
 from agentcore.messages import (
@@ -234,7 +235,7 @@ class Agent:
                 run that was cancelled it is raised at once; `resume` goes on with that.
         """
         if run_id is not None:
-            await self.submit(prompt, messages=messages, run_id=run_id)
+            await self._enter(prompt, messages, run_id)
             return await self._drive(run_id, on_event, goes_on_from=frozenset({"failed"}))
         opening, _ = self._opening(prompt, messages)
         settings = self._settings()
@@ -244,16 +245,50 @@ class Agent:
     # --- named runs -------------------------------------------------------------------------
 
     async def submit(
-        self, prompt: str | None = None, *, messages: Sequence[Message] = (), run_id: str
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] = (),
+        run_id: str,
+        priority: int | None = None,
+        partition: str | None = None,
+        delay_seconds: float | None = None,
     ) -> "RunHandle":
         """Enter a run into the journal; whoever resumes or drives it carries it to its end.
 
-        Submitting the same run twice is submitting it once.
+        In a journal in Postgres it is also put into the queue, and a worker (`agentcore work`)
+        drives it. Submitting the same run twice is submitting it once.
+
+        Args:
+            prompt: As of `run`.
+            messages: As of `run`.
+            run_id: As of `run`.
+            priority: In the queue: 1 and up, a smaller number first; None before all.
+            partition: Whose share of the queue it takes, where the queue has partitions.
+            delay_seconds: No worker takes it before then.
 
         Raises:
-            ConfigurationError: The run of this id was given another prompt.
+            ConfigurationError: The run of this id was given another prompt; or the journal has no
+                queue, and an argument is for one.
             JournalError: It cannot be written.
         """
+        handle = await self._enter(prompt, messages, run_id)
+        queued = {"priority": priority, "partition": partition, "delay_seconds": delay_seconds}
+        wanted = {name: value for name, value in queued.items() if value is not None}
+        store = self.journal_store()
+        if store.queue_url:
+            await anyio.to_thread.run_sync(_enqueue, store.queue_url, run_id, wanted)
+        elif wanted:
+            raise ConfigurationError(
+                f"submit({next(iter(wanted))}=…): the journal {store.url} has no queue; a fleet "
+                'needs one in Postgres: Agent(journal="postgresql://host/database")'
+            )
+        return handle
+
+    async def _enter(
+        self, prompt: str | None, messages: Sequence[Message], run_id: str
+    ) -> "RunHandle":
+        """Enter a run into the journal, or find that it was asked for the same."""
         from agentcore.driving import check_given, check_run_id
         from agentcore.journal import NewRun
 
@@ -268,7 +303,7 @@ class Agent:
             tools=tuple(tool.name for tool in settings.tools),
             asks=tuple(tool.name for tool in settings.tools if tool.needs_approval),
         )
-        stored = await anyio.to_thread.run_sync(self._journal().submit, new)
+        stored = await anyio.to_thread.run_sync(self.journal_store().submit, new)
         check_given(stored, new.given)
         return self.get_run(run_id)
 
@@ -299,7 +334,7 @@ class Agent:
         from agentcore.handle import info_of
 
         def find() -> "tuple[RunInfo, ...]":
-            store = self._journal()
+            store = self.journal_store()
             return tuple(info_of(store, run) for run in store.all())
 
         return await anyio.to_thread.run_sync(find)
@@ -308,7 +343,7 @@ class Agent:
         """A handle to a run of the journal; nothing is read yet."""
         from agentcore.handle import RunHandle
 
-        return RunHandle(self._journal(), run_id, self.resume)
+        return RunHandle(self.journal_store(), run_id, self.resume)
 
     async def cancel(self, run_id: str, reason: str = "") -> None:
         """End a run, whichever process drives it. See `RunHandle.cancel`."""
@@ -336,7 +371,7 @@ class Agent:
 
         settings = self._settings()
         return await drive(
-            self._journal(),
+            self.journal_store(),
             check_run_id(run_id),
             settings,
             lambda journal: self._started(settings, on_event, journal),
@@ -371,7 +406,7 @@ class Agent:
                 journal=journal,
             )
 
-    def _journal(self) -> "JournalStore":
+    def journal_store(self) -> "JournalStore":
         """Where named runs are written, opened once for as long as it is the same place."""
         from agentcore.journal.places import default_place, journal_at
 
@@ -513,6 +548,15 @@ class Agent:
         if not conversation:
             raise ConfigurationError("run(): give a prompt, or messages to go on with")
         return conversation, adds_system
+
+
+def _enqueue(url: str, run_id: str, wanted: dict[str, Any]) -> None:
+    from agentcore.journal.queueing import enqueue
+
+    try:
+        enqueue(url, run_id, **wanted)
+    except JournalError as error:
+        logging.getLogger("agentcore").warning("%s", error)
 
 
 def _loop_is_running() -> bool:

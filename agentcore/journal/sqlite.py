@@ -10,42 +10,27 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from weakref import WeakSet
 
 import anyio
 import anyio.to_thread
-from pydantic_core import from_json, to_json
 from typing_extensions import override
 
-from agentcore.errors import JournalError, RunBusy, RunLost, UnknownRun
+from agentcore.errors import JournalError
 from agentcore.journal.owners import Owner, is_alive, remove_dead
-from agentcore.journal.records import (
-    RECORD_VERSION,
-    Record,
-    RecordError,
-    RunEnded,
-    RunStatus,
-    Stored,
-    body_of,
-    record_of,
-)
-from agentcore.journal.store import JournalStore, NewRun, StoredRun
-from agentcore.messages import dump_messages, load_messages
+from agentcore.journal.sql import SCHEMA_VERSION, TABLES, SqlConnection, SqlStore
 
 __all__ = ["SCHEMA_VERSION", "SqliteStore"]
 
-SCHEMA_VERSION: Final = 1
-"""In `PRAGMA user_version`. A file of a newer one is refused."""
 BUSY_SECONDS: Final = 10.0
 """How long another writer is waited for; writes take milliseconds."""
 POLL_SECONDS: Final = 0.02
 """How often who watches looks whether anything was written: a read of shared memory, 5 µs."""
-MAX_NAMED_RUNS: Final = 5
 MAX_LOG_BYTES: Final = 16 * 1_048_576
 """Of the write-ahead log, once it has been brought into the file; SQLite does that each 4 MB."""
 
@@ -81,15 +66,12 @@ CREATE TABLE partial (
     PRIMARY KEY (run, part)
 );
 """
-_TABLES: Final = {"run", "record", "partial"}
-_RUN = (
-    "SELECT id, opening, added_system, model, base_url, tools, asks, seq, status, owner, epoch, "
-    "created_at, updated_at FROM run"
-)
 
 
-class SqliteStore(JournalStore):
+class SqliteStore(SqlStore):
     """`<workspace>/.agentcore/runs.db`, or a file of your choice."""
+
+    body = "CAST(body AS BLOB)"  # two fifths of the time for large ones
 
     def __init__(
         self,
@@ -108,11 +90,10 @@ class SqliteStore(JournalStore):
             busy_seconds: How long another writer is waited for.
             clock: Gives the time in seconds since the epoch.
         """
+        super().__init__(clock)
         self.path = Path(path).absolute()
         self._synchronous = synchronous
         self._busy_seconds = busy_seconds
-        self._clock = clock
-        self._writer = threading.Lock()
         self._reader = threading.Lock()
         self._watcher = threading.Lock()
         self._writing: sqlite3.Connection | None = None
@@ -128,10 +109,6 @@ class SqliteStore(JournalStore):
         """How often a connection to watch was opened: each counts for itself."""
         self._last_version: object = 0
         self._owner: Owner | None = None
-        self._driven: dict[str, int] = {}
-        """Ids of the runs that this process drives by this store, and of which claim."""
-        self._unreleased: dict[str, int] = {}
-        """The same of those that were given up when that could not be written."""
         _stores.add(self)
 
     @property
@@ -139,115 +116,15 @@ class SqliteStore(JournalStore):
     def url(self) -> str:
         return f"sqlite:///{self.path}"
 
-    # --- runs -------------------------------------------------------------------------------
+    @property
+    @override
+    def place(self) -> str:
+        return str(self.path)
+
+    # --- who lives --------------------------------------------------------------------------
 
     @override
-    def submit(self, run: NewRun) -> StoredRun:
-        now = self._clock()
-        with self._writes() as connection:
-            connection.execute(
-                "INSERT INTO run VALUES (?, 0, 'running', '', 0, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO NOTHING",
-                (
-                    run.id,
-                    now,
-                    now,
-                    dump_messages(run.opening),
-                    run.added_system,
-                    run.model,
-                    run.base_url,
-                    to_json(run.tools).decode(),
-                    to_json(run.asks).decode(),
-                ),
-            )
-            return self._get(connection, run.id)
-
-    @override
-    def get(self, run_id: str) -> StoredRun:
-        with self._reads() as connection:
-            return self._get(connection, run_id)
-
-    @override
-    def all(self) -> tuple[str, ...]:
-        with self._reads() as connection:
-            if connection is None:
-                return ()
-            found = connection.execute("SELECT id FROM run ORDER BY updated_at DESC, id").fetchall()
-        return tuple(id_ for (id_,) in found)
-
-    @override
-    def delete(self, run_id: str) -> None:
-        with self._writes() as connection:
-            self._check_free(self._get(connection, run_id))
-            connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
-            for table in ("record", "partial"):
-                connection.execute(f"DELETE FROM {table} WHERE run = ?", (run_id,))
-
-    # --- ownership --------------------------------------------------------------------------
-
-    @override
-    def is_owned(self, run: StoredRun) -> bool:
-        if not run.owner:
-            return False
-        owner = self._owner
-        if owner is not None and run.owner == owner.id:
-            return run.id in self._driven
-        return is_alive(self._owners, run.owner)
-
-    @override
-    def claim(self, run_id: str) -> StoredRun:
-        epoch = 0
-        try:
-            with self._writes(waits=False) as connection:
-                self._check_free(self._get(connection, run_id))
-                connection.execute(
-                    "UPDATE run SET owner = ?, epoch = epoch + 1, updated_at = ? WHERE id = ?",
-                    (self._owning().id, self._clock(), run_id),
-                )
-                claimed = self._get(connection, run_id)
-                epoch = claimed.epoch
-                # Inside: else another one's release may give up the lock.
-                self._driven[run_id] = epoch
-        except BaseException:
-            self._let_go(run_id, epoch)
-            raise
-        return claimed
-
-    @override
-    def release(self, run_id: str, epoch: int) -> None:
-        try:
-            with self._writes(waits=False) as connection:
-                self._give_up(connection, run_id, epoch)
-        except JournalError:
-            # Else the run would count as driven for as long as this process drives another one.
-            with self._writer:  # another thread may be giving up the others
-                self._unreleased[run_id] = epoch
-            raise
-        finally:
-            self._let_go(run_id, epoch)
-
-    @staticmethod
-    def _give_up(connection: sqlite3.Connection, run_id: str, epoch: int) -> None:
-        connection.execute("UPDATE run SET owner = '' WHERE id = ? AND epoch = ?", (run_id, epoch))
-
-    def _let_go(self, run_id: str, epoch: int) -> None:
-        """The run is not driven here any more, unless it was claimed again meanwhile."""
-        with self._writer:
-            if self._driven.get(run_id) == epoch:
-                del self._driven[run_id]
-            if not self._driven:
-                self._disown()
-
-    def _check_free(self, run: StoredRun) -> None:
-        if self.is_owned(run):
-            owner = self._owner
-            is_ours = owner is not None and run.owner == owner.id
-            raise RunBusy(
-                f"run {run.id!r} in {self.path}: {'this' if is_ours else 'another'} process drives "
-                "it now. Watch it with events(), or wait for its end with drive()"
-            )
-
-    def _owning(self) -> Owner:
+    def _own_id(self) -> str:
         if self._owner is None:
             try:
                 remove_dead(self._owners)
@@ -257,170 +134,26 @@ class SqliteStore(JournalStore):
                     f"{self._owners}: no lock can be held here ({error}). Put the journal on a "
                     "local disk"
                 ) from error
-        return self._owner
+        return self._owner.id
 
+    @override
+    def _known_id(self) -> str:
+        owner = self._owner
+        return owner.id if owner is not None else ""
+
+    @override
     def _disown(self) -> None:
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.close()
 
+    @override
+    def _lives(self, owner: str) -> bool:
+        return is_alive(self._owners, owner)
+
     @cached_property
     def _owners(self) -> Path:
         return self.path.with_name(f"{self.path.name}-owners")
-
-    # --- rows -------------------------------------------------------------------------------
-
-    @override
-    def append(
-        self,
-        run_id: str,
-        epoch: int,
-        records: Sequence[Record],
-        *,
-        ends_partial: bool = False,
-        status: RunStatus | None = None,
-    ) -> int:
-        bodies = [(record.kind, body_of(record)) for record in records]
-        with self._writes() as connection:
-            seq = self._advance(connection, run_id, epoch, len(bodies), status)
-            self._insert(connection, run_id, seq - len(bodies), bodies)
-            if ends_partial:
-                connection.execute("DELETE FROM partial WHERE run = ?", (run_id,))
-        return seq
-
-    @override
-    def note(self, run_id: str, record: Record) -> int:
-        with self._writes() as connection:
-            seq = self._get(connection, run_id).seq + 1
-            connection.execute(
-                "UPDATE run SET seq = ?, updated_at = ? WHERE id = ?", (seq, self._clock(), run_id)
-            )
-            self._insert(connection, run_id, seq - 1, [(record.kind, body_of(record))])
-        return seq
-
-    @override
-    def append_partial(self, run_id: str, epoch: int, lines: bytes) -> None:
-        with self._writes(waits=False) as connection:
-            self._advance(connection, run_id, epoch, 0, None)
-            connection.execute(
-                "INSERT INTO partial SELECT ?1, 1 + coalesce(max(part), 0), ?2 FROM partial "
-                "WHERE run = ?1",
-                (run_id, lines),
-            )
-
-    @override
-    def partial(self, run_id: str, after: int = 0) -> tuple[int, bytes]:
-        with self._reads() as connection:
-            if connection is None:
-                return 0, b""
-            found = connection.execute(
-                "SELECT part, CASE WHEN part > ? THEN lines ELSE x'' END FROM partial "
-                "WHERE run = ? ORDER BY part",
-                (after, run_id),
-            ).fetchall()
-        return len(found), b"".join(lines for _, lines in found)
-
-    @override
-    def rows(self, run_id: str, after: int = 0) -> list[Stored]:
-        with self._reads() as connection:
-            self._get(connection, run_id)
-            assert connection is not None  # else it would be unknown
-            # As bytes, and one by one: that saves two fifths of the time for large bodies, and
-            # having all of them twice.
-            found = connection.execute(
-                "SELECT seq, at, kind, v, CAST(body AS BLOB) FROM record "
-                "WHERE run = ? AND seq > ? ORDER BY seq",
-                (run_id, after),
-            )
-            with closing(found):
-                return [self._stored(run_id, *row) for row in found]
-
-    @override
-    def fork(self, run_id: str, new_id: str, *, after: int | None) -> StoredRun:
-        with self._writes() as connection:
-            run = self._get(connection, run_id)
-            last = connection.execute(
-                "SELECT coalesce(max(seq), 0) FROM record WHERE run = ? AND seq <= ? AND kind <> ?",
-                (run_id, run.seq if after is None else after, RunEnded.kind),
-            ).fetchone()[0]
-            now = self._clock()
-            try:
-                connection.execute(
-                    "INSERT INTO run SELECT ?, ?, 'running', '', 0, ?, ?, opening, added_system, "
-                    "model, base_url, tools, asks FROM run WHERE id = ?",
-                    (new_id, last, now, now, run_id),
-                )
-            except sqlite3.IntegrityError:
-                raise JournalError(
-                    f"fork of {run_id!r}: there is a run {new_id!r} already; give another id"
-                ) from None
-            connection.execute(
-                "INSERT INTO record SELECT ?, seq, at, kind, v, body FROM record "
-                "WHERE run = ? AND seq <= ?",
-                (new_id, run_id, last),
-            )
-            return self._get(connection, new_id)
-
-    def _advance(
-        self,
-        connection: sqlite3.Connection,
-        run_id: str,
-        epoch: int,
-        by: int,
-        status: RunStatus | None,
-    ) -> int:
-        """Count rows that are about to be written by the owner; the number of the last one."""
-        found = connection.execute(
-            "UPDATE run SET seq = seq + ?, status = coalesce(?, status), updated_at = ? "
-            "WHERE id = ? AND epoch = ? AND owner <> '' RETURNING seq",
-            (by, status, self._clock(), run_id, epoch),
-        ).fetchone()
-        if found is None:
-            raise RunLost(
-                f"run {run_id!r}: it was given up, or somebody else has taken it over, since this "
-                "process claimed it. Nothing was written"
-            )
-        return int(found[0])
-
-    def _insert(
-        self,
-        connection: sqlite3.Connection,
-        run_id: str,
-        after: int,
-        bodies: Sequence[tuple[str, str]],
-    ) -> None:
-        now = self._clock()
-        connection.executemany(
-            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (run_id, seq, now, kind, RECORD_VERSION, body)
-                for seq, (kind, body) in enumerate(bodies, start=after + 1)
-            ],
-        )
-
-    def _get(self, connection: sqlite3.Connection | None, run_id: str) -> StoredRun:
-        found = None
-        if connection is not None:
-            found = connection.execute(f"{_RUN} WHERE id = ?", (run_id,)).fetchone()
-        if found is not None:
-            try:
-                return _run_of(found)
-            except ValueError as error:
-                raise JournalError(f"{self.path}: run {run_id!r} cannot be read: {error}") from None
-        known = []
-        if connection is not None:
-            known = connection.execute(
-                "SELECT id FROM run ORDER BY updated_at DESC LIMIT ?", (MAX_NAMED_RUNS,)
-            ).fetchall()
-        there_are = ", ".join(repr(name) for (name,) in known)
-        told = f"the last written to are: {there_are}" if there_are else "there are none"
-        raise UnknownRun(f"{self.path}: there is no run {run_id!r} ({told})")
-
-    def _stored(self, run_id: str, seq: int, at: float, kind: str, v: int, body: bytes) -> Stored:
-        try:
-            return Stored(seq=seq, at=at, record=record_of(kind, v, body))
-        except RecordError as error:
-            raise JournalError(f"{self.path}: run {run_id!r}, row {seq}: {error}") from None
 
     # --- watching and checking --------------------------------------------------------------
 
@@ -464,45 +197,13 @@ class SqliteStore(JournalStore):
             return self._last_version
 
     @override
-    def check(self) -> list[str]:
-        found: list[str] = []
-        try:
-            with self._reads() as connection:
-                if connection is None:
-                    return []
-                integrity = connection.execute("PRAGMA integrity_check").fetchall()
-                found += [f"SQLite: {told}" for (told,) in integrity if told != "ok"]
-                found += self._miscounted(connection)
-                runs = [name for (name,) in connection.execute("SELECT id FROM run")]
-        except JournalError as error:
-            return [*found, str(error)]
-        for run_id in runs:
-            try:
-                self.get(run_id)
-                self.rows(run_id)
-            except JournalError as error:
-                found.append(str(error))
-        return found
+    def _announce(self, connection: SqlConnection, run_id: str, seq: int) -> None:
+        pass  # who watches sees the version of the file change
 
-    @staticmethod
-    def _miscounted(connection: sqlite3.Connection) -> list[str]:
-        """Runs whose rows are not those that they say they have."""
-        counted = connection.execute(
-            "SELECT run.id, run.seq, count(record.seq), coalesce(min(record.seq), 1), "
-            "coalesce(max(record.seq), 0) FROM run LEFT JOIN record ON record.run = run.id "
-            "GROUP BY run.id"
-        ).fetchall()
-        found = [
-            f"run {run_id!r}: {count} rows, and it says that it has {last}"
-            for run_id, last, count, least, most in counted
-            if (count, least, most) != (last, 1, last)
-        ]
-        for table in ("record", "partial"):
-            strays = connection.execute(
-                f"SELECT DISTINCT run FROM {table} WHERE run NOT IN (SELECT id FROM run)"
-            ).fetchall()
-            found += [f"{table} has rows of a run {name!r} that is not there" for (name,) in strays]
-        return found
+    @override
+    def _damages(self, connection: SqlConnection) -> list[str]:
+        integrity = connection.execute("PRAGMA integrity_check").fetchall()
+        return [f"SQLite: {told}" for (told,) in integrity if told != "ok"]
 
     # --- connections ------------------------------------------------------------------------
 
@@ -539,6 +240,7 @@ class SqliteStore(JournalStore):
         self._driven.clear()
         self._unreleased.clear()
 
+    @override
     @contextmanager
     def _writes(self, *, waits: bool = True) -> Iterator[sqlite3.Connection]:
         """One transaction: all of what is done inside, or nothing.
@@ -587,6 +289,7 @@ class SqliteStore(JournalStore):
                 f"{', '.join(map(repr, self._driven))}. Put it back, and run the same again"
             )
 
+    @override
     @contextmanager
     def _reads(self) -> Iterator[sqlite3.Connection | None]:
         """A connection to read with; None where there is no file yet."""
@@ -690,7 +393,7 @@ class SqliteStore(JournalStore):
                 f"{SCHEMA_VERSION}: a newer one has written it. Nothing was changed; upgrade, or "
                 "give another file with journal="
             )
-        if tables if version == 0 else not tables >= _TABLES:
+        if tables if version == 0 else not tables.issuperset(TABLES):
             raise JournalError(
                 f"{self.path} is another program's database, not a journal. Nothing was changed; "
                 "give another file with journal="
@@ -731,28 +434,6 @@ def _make_last(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _run_of(row: tuple[Any, ...]) -> StoredRun:
-    id_, opening, added_system, model, base_url, tools, asks, *rest = row
-    seq, status, owner, epoch, created, updated = rest
-    return StoredRun(
-        new=NewRun(
-            id=id_,
-            opening=load_messages(opening),
-            added_system=bool(added_system),
-            model=model,
-            base_url=base_url,
-            tools=tuple(from_json(tools)),
-            asks=tuple(from_json(asks)),
-        ),
-        seq=seq,
-        status=status,
-        owner=owner,
-        epoch=epoch,
-        created_at=created,
-        updated_at=updated,
-    )
 
 
 _REASONS: Final = {

@@ -72,6 +72,11 @@ class JournalStore(Protocol):
         """Where it is, fit to be shown."""
         ...
 
+    @property
+    def queue_url(self) -> str:
+        """The database of the queue that belongs to it, never to be shown; empty for none."""
+        return ""
+
     def submit(self, run: NewRun) -> StoredRun:
         """Enter a run; one that is there already stays as it is, and is given.
 
