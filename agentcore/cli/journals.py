@@ -37,15 +37,20 @@ RunId: TypeAlias = Annotated[
 ]
 
 
-def journal_of(workspace: Path, journal: str) -> JournalStore:
+def journal_of(workspace: Path, journal: str, name: str = "--journal") -> JournalStore:
     """The journal of `--workspace` and `--journal`, which need not be there.
+
+    Args:
+        workspace: Of `--workspace`.
+        journal: Of `--journal`; empty for the workspace's.
+        name: How the person has given it.
 
     Raises:
         ConfigurationError: There is no such folder; or no such file, where one was named.
     """
     store = journal_at(journal or default_place(checked_workspace(workspace)))
     if journal and isinstance(store, SqliteStore) and not store.path.exists():
-        raise ConfigurationError(f"--journal {journal}: there is no such file")
+        raise ConfigurationError(f"{name} {journal}: there is no such file")
     return store
 
 
@@ -64,5 +69,6 @@ def command(name: str, run_id: str, workspace: Path, journal: str) -> str:
     if workspace != Path():
         words += ["--workspace", str(workspace)]
     if journal:
-        words += ["--journal", journal]
+        # A password in it is left out: it would stay on the screen, and in logs.
+        words += ["--journal", journal_at(journal).url if "://" in journal else journal]
     return " ".join(map(quote, words))

@@ -39,6 +39,7 @@ SCHEMA_LOCK: Final = 0x6167656E74636F72
 """The advisory lock of whoever makes the tables: `agentcor`, in ASCII."""
 _CHANNEL: Final = "agentcore"
 _PASSWORD = re.compile(r"(?<=://)([^:@/]*):[^@/]*@")
+_PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&]*")
 
 _TABLES: Final = (
     "CREATE SCHEMA IF NOT EXISTS agentcore",
@@ -100,7 +101,7 @@ class PostgresStore(SqlStore):
     @property
     @override
     def url(self) -> str:
-        return _PASSWORD.sub(r"\1@", self._url)
+        return _PASSWORD_OPTION.sub(r"\1=…", _PASSWORD.sub(r"\1@", self._url))
 
     @property
     @override
