@@ -250,6 +250,7 @@ class Agent:
         *,
         messages: Sequence[Message] = (),
         run_id: str,
+        queue: str | None = None,
         priority: int | None = None,
         partition: str | None = None,
         delay_seconds: float | None = None,
@@ -263,6 +264,8 @@ class Agent:
             prompt: As of `run`.
             messages: As of `run`.
             run_id: As of `run`.
+            queue: Its name; None for `agentcore`, which workers take from unless told otherwise;
+                empty for none, where another engine is to call `drive`.
             priority: In the queue: 1 and up, a smaller number first; None before all.
             partition: Whose share of the queue it takes, where the queue has partitions.
             delay_seconds: No worker takes it before then.
@@ -273,9 +276,16 @@ class Agent:
             JournalError: It cannot be written.
         """
         handle = await self._enter(prompt, messages, run_id)
-        queued = {"priority": priority, "partition": partition, "delay_seconds": delay_seconds}
+        queued = {
+            "queue": queue,
+            "priority": priority,
+            "partition": partition,
+            "delay_seconds": delay_seconds,
+        }
         wanted = {name: value for name, value in queued.items() if value is not None}
         store = self.journal_store()
+        if queue == "":
+            return handle
         if store.queue_url:
             await anyio.to_thread.run_sync(_enqueue, store.queue_url, run_id, wanted)
         elif wanted:

@@ -13,16 +13,24 @@ import logging
 import secrets
 import signal
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from agentcore.agent import Agent
-from agentcore.errors import ConfigurationError, JournalError, NotJournalled, RunError, RunLost
+from agentcore.errors import (
+    ConfigurationError,
+    JournalError,
+    NotJournalled,
+    RunError,
+    RunLost,
+    UnknownRun,
+)
 from agentcore.journal.postgres import PostgresStore
-from agentcore.journal.queueing import APP_VERSION, QUEUE, WORKFLOW, enqueue
+from agentcore.journal.queueing import APP_VERSION, QUEUE, WORKFLOW, enqueue, queue_is_here
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,10 +40,16 @@ __all__ = ["Worker"]
 SWEEP_SECONDS: Final = 1.0
 FORGOTTEN_SECONDS: Final = 5.0
 """A run that has been written to since is not looked for in the queue."""
+AGAIN_SECONDS: Final = 60
+"""How often a run is tried again that a worker could not even claim, for want of a key for example.
+"""
 RETRY_SECONDS: Final = 1.0
 """Before a run is claimed again that was lost, as when Postgres restarts."""
 GRACE_SECONDS: Final = 2.0
 """How long a worker that is told to end lets runs go on; others go on with what is left."""
+
+UNDER_WAY: Final = ("ENQUEUED", "PENDING", "DELAYED")
+MAX_SHOWN_CHARACTERS: Final = 300
 
 _log = logging.getLogger("agentcore")
 
@@ -52,13 +66,17 @@ class Worker:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """More of DBOS's own for the queue: `global_concurrency`, `limiter` (`{"limit": 5, "period":
     60}`), `partition_concurrency`, `polling_interval_sec` and so on."""
-    name: str = field(default_factory=lambda: f"worker-{secrets.token_hex(6)}")
-    """Of this process among all, as DBOS's executor id; no two have the same."""
+    name: str = ""
+    """Of this process among all, as DBOS's executor id; no two have the same. Empty for one that is
+    made up, or the executor id of the host's DBOS."""
     has_own_dbos: bool = True
-    """False: the host has made a DBOS instance, which it launches itself, after `register` and with
-    `executor_id` and `application_version` as they are here."""
+    """False: the host makes and launches a DBOS instance itself. It calls `register` before the
+    launch and `start` after it; `dbos_settings` are what its configuration must have."""
     _store: PostgresStore = field(init=False)
     _identity: "psycopg.Connection[Any] | None" = None
+    _driven: set[str] = field(default_factory=set)
+    _left: set[str] = field(default_factory=set)
+    """Those that `stop` has ended on the way."""
     _stopped: threading.Event = field(default_factory=threading.Event)
     _sweeper: threading.Thread | None = None
 
@@ -72,9 +90,30 @@ class Worker:
         if self.concurrency < 1:
             raise ConfigurationError(f"Worker(concurrency={self.concurrency}): at least 1")
         self._store = store
+        if self.has_own_dbos and not self.name:
+            self.name = f"worker-{secrets.token_hex(6)}"
+
+    @property
+    def driven(self) -> tuple[str, ...]:
+        """Ids of the runs that this worker drives now, sorted."""
+        return tuple(sorted(self._driven))
+
+    @property
+    def dbos_settings(self) -> dict[str, str]:
+        """What DBOS's configuration has for this worker; the URL may hold a password."""
+        settings = {
+            "system_database_url": self._store.queue_url,
+            "application_version": APP_VERSION,
+        }
+        return settings | ({"executor_id": self.name} if self.name else {})
 
     def register(self) -> None:
-        """Make the workflow known to DBOS; before it is launched."""
+        """Make the workflow known to DBOS; before it is launched.
+
+        Raises:
+            ConfigurationError: DBOS is not installed.
+        """
+        _check_installed()
         from dbos import DBOS
 
         async def drive(run_id: str) -> str:
@@ -87,56 +126,150 @@ class Worker:
         """Launch DBOS and take runs; returns at once.
 
         Raises:
+            ConfigurationError: DBOS is not installed; or the host's is not set up for this.
             JournalError: Another process has this name, or the database cannot be reached.
         """
+        _check_installed()
         from dbos import DBOS
 
+        if not self.has_own_dbos:
+            self._check_host()
         self._identity = self._store.hold(self.name)
-        if self.has_own_dbos:
-            DBOS(
-                config={
-                    "name": "agentcore",
-                    "system_database_url": self._store.queue_url,
-                    "executor_id": self.name,
-                    "application_version": APP_VERSION,
-                    "log_level": "WARNING",
-                }
+        try:
+            if self.has_own_dbos:
+                self._launch()
+            settings = {
+                "polling_interval_sec": 0.2,
+                "on_conflict": "always_update",
+                **self.settings,
+            }
+            # DBOS refuses a worker that may have more at once than all of them.
+            at_once = min(self.concurrency, settings.get("global_concurrency") or self.concurrency)
+            DBOS.register_queue(self.queue, worker_concurrency=at_once, **settings)
+        except Exception as error:  # SQLAlchemy's, DBOS's and the driver's
+            self.stop(grace_seconds=0)
+            said = " ".join(str(error).split())[:MAX_SHOWN_CHARACTERS]
+            kind = (
+                ConfigurationError if isinstance(error, (TypeError, ValueError)) else JournalError
             )
-            self.register()
-            DBOS.listen_queues([self.queue])
-            DBOS.launch()
-        settings = {"polling_interval_sec": 0.2, "on_conflict": "always_update", **self.settings}
-        DBOS.register_queue(self.queue, worker_concurrency=self.concurrency, **settings)
+            raise kind(f"queue {self.queue!r} in {self._store.url}: {said}") from error
+        if not self.has_own_dbos and not queue_is_here(self._store.queue_url, self.queue):
+            self.stop(grace_seconds=0)
+            raise ConfigurationError(
+                "Worker(has_own_dbos=False): DBOS has its tables elsewhere than "
+                f"{self._store.url}, where runs are queued. Give it Worker.dbos_settings"
+            )
         self._sweeper = threading.Thread(target=self._sweep_on, name="agentcore-sweep", daemon=True)
         self._sweeper.start()
 
-    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Take no more runs, and leave those under way to other workers after a while."""
+    def _launch(self) -> None:
+        from dbos import DBOS
+
+        DBOS(config={"name": "agentcore", "log_level": "WARNING", **self.dbos_settings})  # type: ignore[typeddict-item]
+        self.register()
+        DBOS.listen_queues([self.queue])
+        DBOS.launch()
+
+    def _check_host(self) -> None:
+        """The host's DBOS gives work to this process by a name of its own, and of our version.
+
+        Raises:
+            ConfigurationError: It does not; the text says what to set.
+        """
+        from dbos import DBOS
+
+        executor = str(DBOS.executor_id)
+        if executor == "local":
+            raise ConfigurationError(
+                "Worker(has_own_dbos=False): DBOS's executor_id is 'local', its default, which "
+                "every process has: who of them died could not be told. Set executor_id in its "
+                "configuration to a name that no other process has"
+            )
+        if self.name and self.name != executor:
+            raise ConfigurationError(
+                f"Worker(name={self.name!r}): DBOS's executor_id is {executor!r}; both name this "
+                "process, so leave out one, or set both the same"
+            )
+        if (version := str(DBOS.application_version)) != APP_VERSION:
+            raise ConfigurationError(
+                "Worker(has_own_dbos=False): DBOS's application_version is "
+                f"{version or 'unset'!r}, and runs are queued for {APP_VERSION!r}, whatever the "
+                "code's version. Set it in its configuration; a host that needs another runs "
+                "`agentcore work` beside it"
+            )
+        self.name = executor
+
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> tuple[str, ...]:
+        """Take no more runs, and leave those under way to other workers after a while.
+
+        Args:
+            grace_seconds: How long runs may go on, in whole seconds. A host's DBOS is left alone.
+
+        Returns:
+            Ids of the runs that were left.
+        """
         from dbos import DBOS
 
         self._stopped.set()
         if self.has_own_dbos:
+            # It would warn of each run that is left: who calls this is told by what it returns.
+            logging.getLogger("dbos").setLevel(logging.ERROR)
             DBOS.destroy(workflow_completion_timeout_sec=int(grace_seconds))
         if self._sweeper is not None:
             self._sweeper.join(timeout=10)
         if self._identity is not None:
             self._identity.close()
+        return tuple(sorted(self._left | self._driven))
 
-    def run_forever(self) -> None:
-        """`start`, and `stop` when this process is told to end (SIGTERM, SIGINT)."""
+    def run_forever(self, *, started: Callable[[], object] | None = None) -> tuple[str, ...]:
+        """`start`, and `stop` when this process is told to end (SIGTERM, SIGINT).
+
+        Args:
+            started: Called once runs are taken.
+
+        Returns:
+            Ids of the runs that were left to other workers.
+        """
         told = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: told.set())
-        self.start()
-        while not told.wait(1.0):
-            pass  # a wait without an end would not let the signal through on Windows
-        self.stop()
+        before = {
+            number: signal.signal(number, lambda *_: told.set())
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            self.start()
+            if started is not None:
+                started()
+            while not told.wait(1.0):
+                pass  # a wait without an end would not let the signal through on Windows
+        finally:
+            # Told a second time, it ends at once.
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return self.stop()
 
     async def _drive(self, run_id: str) -> str:
         """Carry a run to its end; how it ended. Whatever is in the way passes."""
+        self._driven.add(run_id)
+        self._left.add(run_id)
+        try:
+            ended = await self._driven_to_its_end(run_id)
+        except Exception as error:
+            # A key that is missing here, for example: the sweep has it tried again.
+            _log.error("run %r cannot be driven: %s", run_id, error)
+            self._left.discard(run_id)
+            raise
+        else:
+            self._left.discard(run_id)
+            return ended
+        finally:
+            self._driven.discard(run_id)
+
+    async def _driven_to_its_end(self, run_id: str) -> str:
         while True:
             try:
                 await self.agent.drive(run_id)
+            except UnknownRun:
+                return "removed"
             except (RunLost, NotJournalled, JournalError) as error:
                 _log.warning("run %r is claimed again: %s", run_id, error)
                 await anyio.sleep(RETRY_SECONDS)
@@ -168,16 +301,17 @@ class Worker:
             status="PENDING", name=WORKFLOW, load_input=False, load_output=False
         )
         lives: dict[str, bool] = {self.name: True}
-        left: list[str] = []
+        left: dict[str, list[str]] = {}
         for workflow in pending:
             executor = workflow.executor_id or ""
             if executor not in lives:
                 lives[executor] = self._store.lives(executor)
             if not lives[executor]:
-                left.append(workflow.workflow_id)
-        if left:
-            DBOS.resume_workflows(left, queue_name=self.queue)
-        return len(left) + self._remind()
+                # Each goes back where it came from; partition and priority stay as they are.
+                left.setdefault(workflow.queue_name or self.queue, []).append(workflow.workflow_id)
+        for queue, ids in left.items():
+            DBOS.resume_workflows(ids, queue_name=queue)
+        return sum(map(len, left.values())) + self._remind()
 
     def _remind(self) -> int:
         """The journal wins: what it has no end of, and the queue has ended or does not know."""
@@ -186,21 +320,46 @@ class Worker:
         stalled = dict(self._store.stalled(older_than=FORGOTTEN_SECONDS))
         if not stalled:
             return 0
-        names = {f"{run_id}#{epoch}": run_id for run_id, epoch in stalled.items()}
-        known = DBOS.list_workflows(
-            workflow_ids=[*stalled, *names], load_input=False, load_output=False
-        )
-        waiting = {
-            names.get(one.workflow_id, one.workflow_id)
-            for one in known
-            if one.status in ("ENQUEUED", "PENDING", "DELAYED")
+        # Tried again, it has another id: by its claims, or where it came to none by the minute.
+        minute = int(time.time()) // AGAIN_SECONDS
+        ids = {
+            run_id: (run_id, f"{run_id}#{epoch}", f"{run_id}#{epoch}.{minute}")
+            for run_id, epoch in stalled.items()
         }
-        ended = {one.workflow_id for one in known}
-        forgotten = [run_id for run_id in stalled if run_id not in waiting]
-        for run_id in forgotten:
-            other = f"{run_id}#{stalled[run_id]}" if run_id in ended else run_id
-            enqueue(self._store.queue_url, run_id, queue=self.queue, workflow_id=other)
-        return len(forgotten)
+        known = {
+            one.workflow_id: one
+            for one in DBOS.list_workflows(
+                workflow_ids=[id_ for three in ids.values() for id_ in three],
+                load_input=False,
+                load_output=False,
+            )
+        }
+        count = 0
+        for run_id, three in ids.items():
+            there = [known[id_] for id_ in three if id_ in known]
+            free = next((id_ for id_ in three if id_ not in known), None)
+            if free is None or any(one.status in UNDER_WAY for one in there):
+                continue
+            first = there[0] if there else None
+            enqueue(
+                self._store.queue_url,
+                run_id,
+                queue=(first.queue_name if first is not None else None) or self.queue,
+                priority=(first.priority if first is not None else None) or None,
+                partition=first.queue_partition_key if first is not None else None,
+                workflow_id=free,
+            )
+            count += 1
+        return count
+
+
+def _check_installed() -> None:
+    try:
+        import dbos  # noqa: F401
+    except ImportError:
+        raise ConfigurationError(
+            'a worker needs another package: pip install "agentcore-loop[postgres]"'
+        ) from None
 
 
 def _is_open(connection: "psycopg.Connection[Any]") -> bool:

@@ -25,10 +25,11 @@ COMMANDS: Final = {
         "Serve the demo's scripted model, to try `agentcore run` and `probe` from a second "
         "terminal."
     ),
-    "runs": "List the named runs of a workspace, or check their journal.",
+    "runs": "List the named runs of a workspace, check their journal, or copy them to another.",
     "show": "Show what a named run did, row by row, and how it stands now.",
     "resume": "Go on with a named run, and show what happens on the way.",
     "cancel": "End a named run, whichever process drives it. Nobody goes on with it by itself.",
+    "work": "Drive the runs of a queue by an agent of your own, on as many machines as you like.",
     "drafts": "List, show or discard texts that were cut and are not in their files yet.",
 }
 """Name → what the help of all says of it. The command is what has the same name in the module

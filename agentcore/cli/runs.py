@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 from rich.cells import cell_len
@@ -12,9 +13,13 @@ from rich.text import Text
 from agentcore.cli.agents import Workspace, failures_told
 from agentcore.cli.display import PIPE_CHARACTERS, counted, cut_to, harmless, one_line
 from agentcore.cli.journals import Journal, journal_of
-from agentcore.errors import JournalError, UnknownRun
+from agentcore.errors import ConfigurationError, JournalError, UnknownRun
 from agentcore.handle import RunInfo, info_of
 from agentcore.journal import JournalStore
+from agentcore.journal.copying import Outcome, copy_run
+from agentcore.journal.places import journal_at
+from agentcore.journal.queueing import queued
+from agentcore.journal.sql import SqlStore
 
 __all__ = ["runs", "table"]
 
@@ -29,9 +34,10 @@ LEAST_PROMPT_COLUMNS = 30
 
 @runs.callback(invoke_without_command=True)
 def list_runs(context: typer.Context, workspace: Workspace = Path(), journal: Journal = "") -> None:
-    """List the named runs of a workspace, or check their journal.
+    """List the named runs of a workspace, check their journal, or copy them to another.
 
-    `running`: a process drives it. `stalled`: it has no end, and nobody drives it.
+    `running`: a process drives it. `stalled`: it has no end, and nobody drives it. `queued`: it
+    waits for a worker.
     """
     if context.invoked_subcommand is not None:
         # `runs --workspace x check` is `runs check --workspace x`.
@@ -43,7 +49,8 @@ def list_runs(context: typer.Context, workspace: Workspace = Path(), journal: Jo
     if not found and not failures:
         _console.print(Text(f"no runs in {one_line(store.url)}"), soft_wrap=True)
         return
-    for line in table(found, _console.width if _console.is_terminal else None):
+    width = _console.width if _console.is_terminal else None
+    for line in table(found, width, _queued(store, found)):
         # No table of rich's: in a narrow terminal it would shorten the ids.
         _console.print(Text(line), soft_wrap=True)
     for failure in failures:
@@ -72,6 +79,58 @@ def check(workspace: Workspace = Path(), journal: Journal = "") -> None:
     _console.print(Text(f"ok: {told}"), soft_wrap=True)
 
 
+@runs.command()
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="A journal: a file or a URL.", show_default=False)
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", help="Another one; a file need not be there.", show_default=False
+        ),
+    ],
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Runs.", show_default="all")
+    ] = None,
+    move: Annotated[
+        bool,
+        typer.Option(
+            "--move",
+            help="Also runs that can still go on: from now on in TO alone. In FROM they are "
+            "cancelled, and say where they went.",
+        ),
+    ] = False,
+) -> None:
+    """Copy runs to another journal, from SQLite to Postgres or back; files are not copied.
+
+    What is there already with the same rows is left alone. Exit status 1 when a run is refused.
+    """
+    with failures_told(_errors):
+        at, to = journal_of(Path(), source, name="FROM"), journal_at(target)
+        assert isinstance(at, SqlStore)
+        assert isinstance(to, SqlStore)
+        refused = 0
+        for run_id in ids or at.all():
+            try:
+                outcome = copy_run(at, to, run_id, moves=move)
+            except JournalError as error:
+                _errors.print(Text(f"error: {one_line(str(error))}", style="red"), soft_wrap=True)
+                refused += 1
+            else:
+                told = f"{one_line(run_id)}: {_OUTCOMES[outcome]}"
+                _console.print(Text(told), soft_wrap=True)
+    if refused:
+        raise typer.Exit(1)
+
+
+_OUTCOMES: Final[dict[Outcome, str]] = {
+    "copied": "copied",
+    "moved": "moved",
+    "there": "is there already",
+}
+
+
 def _found(store: JournalStore) -> tuple[list[RunInfo], list[str]]:
     """The runs, and what is wrong with those that cannot be read."""
     found: list[RunInfo] = []
@@ -86,16 +145,30 @@ def _found(store: JournalStore) -> tuple[list[RunInfo], list[str]]:
     return found, failures
 
 
-def table(found: Sequence[RunInfo], width: int | None) -> list[str]:
+def _queued(store: JournalStore, found: Sequence[RunInfo]) -> frozenset[str]:
+    """Those that wait in the queue, where there is one and it can be read."""
+    stalled = [info.id for info in found if info.state == "stalled"]
+    if not stalled or not store.queue_url:
+        return frozenset()
+    try:
+        return queued(store.queue_url, stalled)
+    except (ConfigurationError, JournalError):
+        return frozenset()  # no worker was there yet
+
+
+def table(
+    found: Sequence[RunInfo], width: int | None, waiting: frozenset[str] = frozenset()
+) -> list[str]:
     """The runs, a line each; two where the terminal is too narrow for the prompt.
 
     Args:
         found: In order.
         width: Columns of the terminal; None for none.
+        waiting: Ids of those that wait for a worker.
     """
     if not found:
         return []
-    rows = [_HEADS, *map(_row, found)]
+    rows = [_HEADS, *(_row(info, info.id in waiting) for info in found)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     beside = sum(widths) + len(_GAP) * len(widths)
     prompts = ["prompt", *(one_line(info.prompt) for info in found)]
@@ -120,11 +193,11 @@ _GAP = "  "
 _INDENT = "    "
 
 
-def _row(info: RunInfo) -> tuple[str, ...]:
+def _row(info: RunInfo, is_queued: bool) -> tuple[str, ...]:
     # Whoever wrote the file chose them: nothing in them may speak to the terminal.
     return (
         one_line(info.id),
-        info.state,
+        "queued" if is_queued else info.state,
         f"{datetime.fromtimestamp(info.updated_at):%Y-%m-%d %H:%M}",
         f"{info.seq:,}",
         one_line(info.model),
