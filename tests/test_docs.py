@@ -23,11 +23,13 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 PAGES_OF_TESTS = ("drafts.md", "testing.md")
 """The blocks of these pages are files of tests."""
+PAGE_OF_A_FLEET = "fleet.md"
+"""Its blocks need Postgres: `tests/journal/test_fleet_page.py` runs them."""
 
 
 def blocks() -> Iterator[Any]:
     for page in PAGES:
-        if page.name in PAGES_OF_TESTS:
+        if page.name in (*PAGES_OF_TESTS, PAGE_OF_A_FLEET):
             continue
         for number, block in enumerate(BLOCK.findall(page.read_text()), 1):
             yield pytest.param(page, block, id=f"{page.name}-{number}")

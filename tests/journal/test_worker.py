@@ -192,6 +192,63 @@ def test_no_rate(text: str) -> None:
         rate_of(text)
 
 
+def test_a_worker_of_the_same_name_takes_up_what_it_left(tmp_path: Path, journal: str) -> None:
+    name = ("--name", "pod-3")
+    with started(tmp_path, journal, *name) as worker:
+        wait_for(is_ready(tmp_path))
+        submit(journal, "30", run_id="a")
+        wait_for(lambda: begun(tmp_path))
+        worker.send_signal(signal.SIGKILL)
+    with started(tmp_path, journal, *name):
+        wait_for(are_done(journal, 1))
+    assert len(begun(tmp_path)) == 1
+
+
+def test_a_run_that_is_moved_to_the_fleet_is_taken_by_a_worker(
+    tmp_path: Path, journal: str
+) -> None:
+    here = str(tmp_path / "runs.db")
+    submit(here, "0", run_id="a")
+    with started(tmp_path, journal) as worker:
+        wait_for(is_ready(tmp_path))
+        refused = cli("runs", "copy", here, journal, journal=journal, folder=tmp_path)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "run 'a' in " in refused.stderr
+        assert "two journals would go on with it. Move it instead" in refused.stderr
+        moved = cli("runs", "copy", here, journal, "a", "--move", journal=journal, folder=tmp_path)
+        assert (moved.returncode, moved.stdout) == (0, "a: moved\n"), moved.stderr
+        wait_for(are_done(journal, 1))
+        stop(worker)
+    listed = cli("runs", "--journal", here, journal=journal, folder=tmp_path).stdout
+    assert "cancelled" in listed
+    for arguments, status, says in (
+        ((here, journal, "a"), 0, "a: is there already"),
+        ((here, journal, "b"), 1, "there is no run 'b'"),
+        (("nowhere.db", journal), 2, "FROM nowhere.db: there is no such file"),
+        ((journal, "mysql://x"), 2, "there is no journal of this kind"),
+    ):
+        ran = cli("runs", "copy", *arguments, journal=journal, folder=tmp_path)
+        assert ran.returncode == status
+        assert says in ran.stdout + ran.stderr
+
+
+def test_a_run_that_cannot_be_driven_here_is_tried_again(tmp_path: Path, journal: str) -> None:
+    keyless = APP.replace("def make(", "def make_it(") + (
+        "\n\ndef make():\n    return Agent('openrouter:m', journal=os.environ['JOURNAL'])\n"
+    )
+    (tmp_path / "app.py").write_text(keyless)
+    with started(tmp_path, journal) as worker:
+        wait_for(is_ready(tmp_path))
+        submit(journal, "0", run_id="a")
+        # By its own id, by that of its claims, and by the minute.
+        wait_for(lambda: len(placed(journal)) == 3)
+        stop(worker)
+    assert "run 'a' cannot be driven: no key for openrouter" in told(tmp_path)
+    (tmp_path / "app.py").write_text(APP)
+    with started(tmp_path, journal):
+        wait_for(are_done(journal, 1), 80)
+
+
 # --- the queue's settings -------------------------------------------------------------------
 
 
