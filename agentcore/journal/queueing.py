@@ -1,5 +1,6 @@
 """Runs of a journal in Postgres are put into a queue: DBOS's, in the same database."""
 
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,9 @@ NO_PARTITION: Final = "agentcore"
 """The partition of runs that were given none. A queue without partitions takes no notice of it; in
 one with partitions DBOS would never come to a run that has none."""
 MAX_SHOWN_CHARACTERS: Final = 300
+
+_one_at_a_time = threading.Lock()
+"""Two who are the first to ask for a client would have made one each."""
 
 
 def enqueue(
@@ -60,7 +64,9 @@ def enqueue(
     }
     options |= {name: value for name, value in settings.items() if value is not None}
     try:
-        _client(url).enqueue(options, run_id)  # type: ignore[arg-type]
+        with _one_at_a_time:
+            client = _client(url)
+        client.enqueue(options, run_id)  # type: ignore[arg-type]
     except Exception as error:  # SQLAlchemy's, DBOS's and the driver's
         said = " ".join(str(error).split())[:MAX_SHOWN_CHARACTERS]
         if "UndefinedTable" in said:

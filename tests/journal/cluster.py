@@ -51,6 +51,11 @@ class Cluster:
     folder: Path
     binaries: Path
     port: int
+    addresses: tuple[str, ...] = ()
+    """More than loopback, each with its mask, as `10.0.0.1/24`: who is in their networks is let in.
+    """
+    settings: tuple[str, ...] = ()
+    """As `fsync=off`."""
 
     @property
     def data(self) -> str:
@@ -60,18 +65,17 @@ class Cluster:
     def url(self) -> str:
         return self.url_of("postgres")
 
-    def url_of(self, database: str) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+    def url_of(self, database: str, address: str = "127.0.0.1") -> str:
+        return f"postgresql://postgres@{address}:{self.port}/{database}"
 
     def start(self) -> None:
+        listened = ",".join(["127.0.0.1", *(one.partition("/")[0] for one in self.addresses)])
         options = (
-            f"-c listen_addresses=127.0.0.1 -c port={self.port} "
-            f"-c unix_socket_directories={self.folder} -c max_connections=300"
-        )
+            f"-c listen_addresses={listened} -c port={self.port} "
+            f"-c unix_socket_directories={self.folder} -c max_connections=300 "
+        ) + " ".join(f"-c {setting}" for setting in self.settings)
         log = str(self.folder / "log")
-        self._run(
-            "pg_ctl", "-D", str(self.folder / "data"), "-l", log, "-w", "-o", options, "start"
-        )
+        self._run("pg_ctl", "-D", self.data, "-l", log, "-w", "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
@@ -99,17 +103,28 @@ class Cluster:
 
 
 @contextmanager
-def private_cluster() -> Iterator[Cluster]:
-    """A server that runs inside the block."""
+def private_cluster(*settings: str, addresses: tuple[str, ...] = ()) -> Iterator[Cluster]:
+    """A server that runs inside the block.
+
+    Args:
+        settings: Of the server, as `fsync=off`.
+        addresses: Where it listens beside loopback; see `Cluster`.
+    """
     binaries = _binaries()
     assert binaries is not None, why_not()
     folder = Path(tempfile.mkdtemp(prefix="agentcore-pg-"))
     if (user := _user()) is not None:
         shutil.chown(folder, user)
-    cluster = Cluster(folder=folder, binaries=binaries, port=_free_port())
-    cluster._run(
-        "initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8"
+    cluster = Cluster(
+        folder=folder,
+        binaries=binaries,
+        port=_free_port(),
+        addresses=addresses,
+        settings=settings,
     )
+    cluster._run("initdb", "-D", cluster.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
+    with (folder / "data" / "pg_hba.conf").open("a") as file:
+        file.writelines(f"host all all {address} trust\n" for address in addresses)
     cluster.start()
     try:
         yield cluster
