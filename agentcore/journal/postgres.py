@@ -2,7 +2,10 @@
 
 Tables are in a schema of their own, `agentcore`. An owner is a session's advisory lock on the
 connection that writes: pen and lock are lost together, whatever separates a process from the
-database. Who watches is told by `NOTIFY`, with numbers only.
+database. Who watches is told by `NOTIFY`, that there is something, and no more.
+
+A row is one statement, and one round trip. It is told of after its transaction: `NOTIFY` takes a
+lock that is held until the commit is on the medium, so commits would stand in line.
 """
 
 import hashlib
@@ -11,7 +14,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,6 +24,7 @@ import anyio
 from typing_extensions import override
 
 from agentcore.errors import ConfigurationError, JournalError
+from agentcore.journal.records import RECORD_VERSION, Record, RunStatus, body_of
 from agentcore.journal.sql import SCHEMA_VERSION, Cursor, SqlConnection, SqlStore
 
 if TYPE_CHECKING:
@@ -37,6 +41,18 @@ LISTEN_SECONDS: Final = 0.5
 """How long the thread that listens waits before it looks whether anybody still watches."""
 SCHEMA_LOCK: Final = 0x6167656E74636F72
 """The advisory lock of whoever makes the tables: `agentcor`, in ASCII."""
+TELL_SECONDS: Final = 0.02
+"""Between two notifications of a process: the fewer there are, the less the others are held up."""
+RECHECK_SECONDS: Final = 5.0
+"""How often who watches is told without a notification: a process that is killed between a row and
+the telling of it tells nothing."""
+LOST_SECONDS: Final = 25
+"""After which a machine that does not answer is taken to be gone, on both sides: its session ends,
+and its runs are free. Longer than a switch takes to start anew, and shorter than people wait. Who
+was only cut off has lost nothing but its calls under way: of those nobody knows."""
+KEEPALIVE_SECONDS: Final = 10, 5
+"""Of silence before the other side is asked whether it is there, and before it is asked again."""
+KEEPALIVES: Final = 3
 _CHANNEL: Final = "agentcore"
 _PASSWORD = re.compile(r"(?<=://)([^:@/]*):[^@/]*@")
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&]*")
@@ -62,6 +78,30 @@ _LIVES = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND "
     "classid = CAST(? AS OID) AND objid = CAST(? AS OID) AND "
     "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+_ADVANCED = (
+    "WITH advanced AS (UPDATE agentcore.run SET seq = seq + %(by)s, "
+    "status = coalesce(%(status)s, status), updated_at = %(now)s "
+    "WHERE id = %(run)s AND epoch = %(epoch)s AND owner = %(owner)s AND owner <> '' RETURNING seq)"
+)
+"""One statement is one transaction, and one round trip; its parts are done whether they are read or
+not."""
+_APPEND: Final = (
+    f"{_ADVANCED}, written AS (INSERT INTO agentcore.record "
+    "SELECT %(run)s, seq - %(by)s + number, %(now)s, kind, %(v)s, body FROM advanced, "
+    "unnest(%(kinds)s::text[], %(bodies)s::text[]) "
+    "WITH ORDINALITY AS given (kind, body, number)), "
+    "emptied AS (DELETE FROM agentcore.partial WHERE run = %(run)s AND %(ends)s "
+    "AND EXISTS (SELECT FROM advanced)) "
+    "SELECT seq FROM advanced"
+)
+_APPEND_PARTIAL: Final = (
+    f"{_ADVANCED}, written AS (INSERT INTO agentcore.partial "
+    "SELECT %(run)s, 1 + coalesce((SELECT max(part) FROM agentcore.partial WHERE run = %(run)s), 0)"
+    ", %(lines)s FROM advanced) "
+    "SELECT seq, set_config('synchronous_commit', 'off', true), "
+    "pg_notify(%(channel)s, seq || ' ' || %(run)s) FROM advanced"
 )
 
 
@@ -95,7 +135,10 @@ class PostgresStore(SqlStore):
         self._reading: psycopg.Connection[Any] | None = None
         self._owner = ""
         """Hexadecimal: the number of the advisory lock that `_writing` holds."""
+        self._waits = True
+        """Whether the transaction in `_writes` is one that waits for the medium."""
         self._listener = _Listener(self._connect)
+        self._teller = _Teller(self._tell)
         _stores.add(self)
 
     @property
@@ -183,11 +226,67 @@ class PostgresStore(SqlStore):
                 lives[owner] = self._lives(owner)
         return [(run_id, epoch) for run_id, epoch, owner in found if not lives[owner]]
 
+    # --- rows -------------------------------------------------------------------------------
+
+    @override
+    def append(
+        self,
+        run_id: str,
+        epoch: int,
+        records: Sequence[Record],
+        *,
+        ends_partial: bool = False,
+        status: RunStatus | None = None,
+    ) -> int:
+        values = {
+            "by": len(records),
+            "status": status,
+            "kinds": [record.kind for record in records],
+            "bodies": [body_of(record) for record in records],
+            "v": RECORD_VERSION,
+            "ends": ends_partial,
+        }
+        seq = self._write_on(_APPEND, run_id, epoch, values)
+        self._teller.soon()
+        return seq
+
+    @override
+    def append_partial(self, run_id: str, epoch: int, lines: bytes) -> None:
+        values = {"by": 0, "status": None, "lines": lines, "channel": _CHANNEL}
+        self._write_on(_APPEND_PARTIAL, run_id, epoch, values)
+
+    def _write_on(
+        self, statement: str, run_id: str, epoch: int, values: Mapping[str, object]
+    ) -> int:
+        """Write to a claimed run by one statement; the number of its last row."""
+        if self._unreleased:
+            with self._writes(waits=False):
+                pass
+        now = {"run": run_id, "epoch": epoch, "now": self._clock()}
+        with self._writer, self._told("written to"):
+            connection = self._pen()
+            try:
+                # Whoever has the lock of this connection, and not of the one before.
+                all_values = {**values, **now, "owner": self._owner}
+                found = connection.execute(statement.encode(), all_values).fetchone()
+            except BaseException:
+                if connection.broken:
+                    self._lose(connection)
+                raise
+        if found is None:
+            raise self._lost(run_id)
+        return int(found[0])
+
     # --- watching ---------------------------------------------------------------------------
 
     @override
     def _announce(self, connection: SqlConnection, run_id: str, seq: int) -> None:
-        connection.execute("SELECT pg_notify(?, ?)", (_CHANNEL, f"{seq} {run_id}"))
+        if not self._waits:  # a commit that nobody waits for holds nobody up
+            connection.execute(f"NOTIFY {_CHANNEL}")
+
+    def _tell(self) -> None:
+        with self._reads() as connection:
+            connection.execute(f"NOTIFY {_CHANNEL}")
 
     @override
     async def changed(self, since: object | None) -> object:
@@ -203,6 +302,7 @@ class PostgresStore(SqlStore):
     @override
     def close(self) -> None:
         self._listener.close()
+        self._teller.flush()
         with self._writer, self._reader:
             for connection in (self._writing, self._reading):
                 if connection is not None:
@@ -225,18 +325,14 @@ class PostgresStore(SqlStore):
         self._owner = ""
         self._driven.clear()
         self._unreleased.clear()
-        self._listener = _Listener(self._connect)
+        self._listener, self._teller = _Listener(self._connect), _Teller(self._tell)
 
     @override
     @contextmanager
     def _writes(self, *, waits: bool = True) -> Iterator[SqlConnection]:
         with self._writer, self._told("written to"):
-            if self._writing is None or self._writing.closed:
-                # The lock went with the connection: what was driven by it is lost.
-                self._owner = ""
-                self._driven.clear()
-                self._writing = self._opened()
-            connection = self._writing
+            connection = self._pen()
+            self._waits = waits
             try:
                 with connection.transaction():
                     if not waits:
@@ -250,6 +346,17 @@ class PostgresStore(SqlStore):
                     self._lose(connection)
                 raise
             self._unreleased.clear()
+        if waits:
+            self._teller.soon()
+
+    def _pen(self) -> "psycopg.Connection[Any]":
+        """The connection that writes. Inside `_writer`."""
+        if self._writing is None or self._writing.closed:
+            # The lock went with the connection: what was driven by it is lost.
+            self._owner = ""
+            self._driven.clear()
+            self._writing = self._opened()
+        return self._writing
 
     def _lose(self, connection: "psycopg.Connection[Any]") -> None:
         self._owner = ""
@@ -263,6 +370,8 @@ class PostgresStore(SqlStore):
         with self._reader, self._told("read"):
             if self._reading is None or self._reading.closed:
                 self._reading = self._opened()
+                # All that it ever commits is that there is something to be read.
+                self._reading.execute("SET synchronous_commit = off")
             connection = self._reading
             try:
                 yield _Questions(connection)
@@ -294,16 +403,25 @@ class PostgresStore(SqlStore):
     def _connect(self) -> "psycopg.Connection[Any]":
         import psycopg
 
-        # Keep-alives: a machine that is gone is found out in a minute, not in two hours.
+        settings = {
+            "search_path": "agentcore",
+            "lock_timeout": int(BUSY_SECONDS * 1000),
+            # The same for the server's end: it is what frees the runs of a machine that is gone.
+            "tcp_user_timeout": LOST_SECONDS * 1000,
+            "tcp_keepalives_idle": KEEPALIVE_SECONDS[0],
+            "tcp_keepalives_interval": KEEPALIVE_SECONDS[1],
+            "tcp_keepalives_count": KEEPALIVES,
+        }
         return psycopg.connect(
             self._url,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
             application_name="agentcore",
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            options=f"-c search_path=agentcore -c lock_timeout={int(BUSY_SECONDS * 1000)}",
+            tcp_user_timeout=LOST_SECONDS * 1000,
+            keepalives_idle=KEEPALIVE_SECONDS[0],
+            keepalives_interval=KEEPALIVE_SECONDS[1],
+            keepalives_count=KEEPALIVES,
+            options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
         )
 
     def _check_tables(self, connection: "psycopg.Connection[Any]") -> None:
@@ -397,9 +515,12 @@ class _Listener:
                 with self._connect() as connection:
                     connection.execute(f"LISTEN {_CHANNEL}")
                     self._count += 1  # something may have been written before
+                    quiet_since = time.monotonic()
                     while self._is_wanted():
-                        for _ in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1):
+                        told = list(connection.notifies(timeout=LISTEN_SECONDS, stop_after=1))
+                        if told or time.monotonic() - quiet_since > RECHECK_SECONDS:
                             self._count += 1
+                            quiet_since = time.monotonic()
             except Exception:  # the database is away: who reads is told so; this one comes back
                 time.sleep(LISTEN_SECONDS)
                 self._count += 1
@@ -412,6 +533,46 @@ class _Listener:
             if not is_wanted:
                 self._thread = None
             return is_wanted
+
+
+class _Teller:
+    """Notifies those who watch: soon, and not for every row."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._is_due = False
+        self._thread: threading.Thread | None = None
+
+    def soon(self) -> None:
+        """Something was written."""
+        with self._lock:
+            self._is_due = True
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._go_on, name="agentcore-tell", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # the interpreter ends: who watches looks by itself, later
+                self._thread = None
+
+    def flush(self) -> None:
+        """Tell now what is not told yet; returns when nobody tells any more."""
+        with self._telling:
+            if self._is_due:
+                self._is_due = False
+                with suppress(Exception):  # the database is away: who reads is told so
+                    self._tell()
+
+    def _go_on(self) -> None:
+        while True:
+            self.flush()
+            time.sleep(TELL_SECONDS)
+            with self._lock:
+                if not self._is_due:
+                    self._thread = None
+                    return
 
 
 _stores: WeakSet[PostgresStore] = WeakSet()

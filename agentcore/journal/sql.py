@@ -369,11 +369,15 @@ class SqlStore(JournalStore):
             (by, status, self._clock(), run_id, epoch),
         ).fetchone()
         if found is None:
-            raise RunLost(
-                f"run {run_id!r}: it was given up, or somebody else has taken it over, since this "
-                "process claimed it. Nothing was written"
-            )
+            raise self._lost(run_id)
         return int(found[0])
+
+    @staticmethod
+    def _lost(run_id: str) -> RunLost:
+        return RunLost(
+            f"run {run_id!r}: it was given up, or somebody else has taken it over, since this "
+            "process claimed it. Nothing was written"
+        )
 
     def _insert(
         self,

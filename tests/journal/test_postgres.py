@@ -1,40 +1,240 @@
 """The journal in Postgres is what every journal store must be, and what a database may do to it."""
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import anyio
+import psycopg
 import pytest
 from typing_extensions import override
 
-from agentcore.journal import JournalStore
+from agentcore import Agent, Local, NotJournalled, ToolContext, tool
+from agentcore.errors import JournalError, RunLost
+from agentcore.journal import JournalStore, NewRun, Noted, queueing
 from agentcore.journal.postgres import PostgresStore
+from agentcore.messages import UserMessage
+from agentcore.testing import Answer, Call, GatewayTransport, RecordedRequest
 from agentcore.testing.journal_conformance import JournalConformance
 from tests.journal.cluster import Cluster, private_cluster, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+RUN = NewRun(id="a", opening=(UserMessage(content="Go on."),))
+SAID = Noted(purpose="say", text="well")
 
 _numbers = count()
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    with private_cluster() as cluster:
+    """No power cut is tested here, so nothing waits for the medium."""
+    with private_cluster("fsync=off") as cluster:
         yield cluster
 
 
+@pytest.fixture
+def url(cluster: Cluster) -> str:
+    return cluster.create(f"one{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def shared(cluster: Cluster) -> str:
+    """A database that is emptied again and again: to make one costs more than most tests."""
+    return cluster.create("shared")
+
+
 class TestPostgresStore(JournalConformance):
-    cluster: Cluster
+    shared: str
 
     @pytest.fixture(autouse=True)
-    def _cluster(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+    def _shared(self, shared: str) -> None:
+        self.shared = shared
 
     @override
     def store(self, tmp_path: Path) -> JournalStore:
-        return PostgresStore(self.cluster.create(f"journal{next(_numbers)}"))
+        execute(self.shared, "DROP SCHEMA IF EXISTS agentcore CASCADE")
+        return PostgresStore(self.shared)
 
     @override
     def reopened(self, store: JournalStore) -> JournalStore:
         assert isinstance(store, PostgresStore)
-        return PostgresStore(store._url)
+        return PostgresStore(store.queue_url)
+
+    @override
+    def elsewhere(self, store: JournalStore) -> tuple[str, str]:
+        return "agentcore.journal.postgres:PostgresStore", store.queue_url
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def end_sessions(url: str) -> None:
+    """As an administrator does, or a server that is overtaxed."""
+    execute(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = 'agentcore'",
+    )
+
+
+# --- what stands in the way -----------------------------------------------------------------
+
+
+def test_tables_of_a_newer_version_are_refused_and_left_alone(url: str) -> None:
+    with closing(PostgresStore(url)) as store:
+        store.submit(RUN)
+    execute(url, "UPDATE agentcore.schema SET version = 2")
+    with closing(PostgresStore(url)) as store:
+        with pytest.raises(JournalError, match="version 2, and this agentcore knows version 1"):
+            store.submit(RUN)
+        with pytest.raises(JournalError, match="a newer one has written it"):
+            store.get("a")
+
+
+def test_a_password_is_in_no_error(cluster: Cluster) -> None:
+    execute(cluster.url, "CREATE ROLE ann LOGIN PASSWORD 'right-secret'")
+    rules = Path(cluster.data) / "pg_hba.conf"
+    rules.write_text(f"host all ann 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+    execute(cluster.url, "SELECT pg_reload_conf()")
+    url = cluster.url.replace("//postgres@", "//ann:wrong-secret@")
+    with closing(PostgresStore(url)) as store:
+        assert "secret" not in store.url
+        with pytest.raises(JournalError, match="password authentication failed") as caught:
+            store.submit(RUN)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(JournalError) as queued:
+        queueing.enqueue(url, "a")
+    assert "secret" not in str(queued.value)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        port = taken.getsockname()[1]
+        with closing(PostgresStore(f"postgresql://ann@127.0.0.1:{port}/x")) as store:
+            with pytest.raises(JournalError, match=rf"ann@127\.0\.0\.1:{port}/x cannot be written"):
+                store.submit(RUN)
+            with pytest.raises(JournalError, match="refused"):
+                store.get("a")
+
+
+# --- a connection is lost -------------------------------------------------------------------
+
+
+def test_who_loses_the_connection_loses_the_run(url: str) -> None:
+    with closing(PostgresStore(url)) as store, closing(PostgresStore(url)) as other:
+        store.submit(RUN)
+        epoch = store.claim("a").epoch
+        store.append("a", epoch, [SAID])
+        assert other.is_owned(other.get("a"))
+        end_sessions(url)
+        with pytest.raises(JournalError):
+            store.append("a", epoch, [SAID])
+        # Nobody has claimed it since, and still: the lock is gone, so the pen is.
+        with pytest.raises(RunLost):
+            store.append("a", epoch, [SAID])
+        with pytest.raises(RunLost):
+            store.append_partial("a", epoch, b"x\n")
+        with pytest.raises(JournalError):
+            other.get("a")
+        assert not other.is_owned(other.get("a"))
+        store.release("a", epoch)
+        assert store.append("a", store.claim("a").epoch, [SAID]) == 2
+
+
+async def test_a_run_whose_connection_is_lost_begins_no_tool(url: str, tmp_path: Path) -> None:
+    lost, paid = anyio.Event(), []
+
+    @tool(repeat="safe")
+    async def lose() -> str:
+        """Lose the connection, once."""
+        if not lost.is_set():
+            await anyio.to_thread.run_sync(end_sessions, url)
+        lost.set()
+        return "lost"
+
+    @tool
+    async def pay(context: ToolContext) -> str:
+        """Pay."""
+        paid.append(context.key)
+        return "paid"
+
+    def respond(request: RecordedRequest) -> Answer:
+        answered = sum(message["role"] == "tool" for message in request.messages)
+        names = ["lose", "pay"]
+        if answered == len(names):
+            return Answer(text="Done.")
+        return Answer(calls=(Call(name=names[answered], arguments="{}", id=names[answered]),))
+
+    def agent() -> Agent:
+        return Agent(
+            "m",
+            adapter=Local(base_url="http://gateway.test/v1"),
+            workspace=tmp_path,
+            journal=url,
+            tools=[lose, pay],
+            transport=GatewayTransport(respond=respond),
+        )
+
+    with pytest.raises((JournalError, NotJournalled)):
+        await agent().run("Pay.", run_id="a")
+    assert lost.is_set()
+    assert paid == []
+    assert (await agent().run("Pay.", run_id="a")).text == "Done."
+    assert paid == ["a:pay"]
+
+
+async def test_a_watcher_comes_back_with_the_server(tmp_path: Path) -> None:
+    with (
+        private_cluster("fsync=off") as cluster,
+        closing(PostgresStore(cluster.url)) as store,
+        closing(PostgresStore(cluster.url)) as watcher,
+    ):
+        store.submit(RUN)
+        seen = await watcher.changed(None)
+        await anyio.to_thread.run_sync(cluster.stop)
+        with pytest.raises(JournalError):
+            store.note("a", SAID)
+        await anyio.to_thread.run_sync(cluster.start)
+        assert store.note("a", SAID) == 1
+        with anyio.fail_after(20):
+            while watcher.get("a").seq != 1:
+                seen = await watcher.changed(seen)
+
+
+# --- the queue ------------------------------------------------------------------------------
+
+
+def test_the_first_who_put_something_in_the_queue_share_a_client(url: str) -> None:
+    """Each of them had made one, with connections that nobody closed."""
+    barrier = threading.Barrier(8)
+    clients = []
+
+    def submit() -> None:
+        barrier.wait()
+        with pytest.raises(JournalError, match="no worker has made its tables yet"):
+            queueing.enqueue(url, "a")
+        clients.append(queueing._client(url))
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, clients))) == 1
+
+
+def test_the_server_ends_sessions_of_a_machine_that_is_gone(url: str) -> None:
+    """The client's settings are not enough: it is the server that frees the runs."""
+    names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
+    with closing(PostgresStore(url)) as store:
+        store.submit(RUN)
+        with store._reads() as connection:
+            found = [connection.execute(f"SHOW tcp_{name}").fetchone()[0] for name in names]
+    assert found == ["10", "5", "3", "25000"]
