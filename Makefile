@@ -5,7 +5,7 @@ BIN := .venv/bin
 BENCH_ENVIRONMENTS := $(patsubst benchmarks/peers/%.txt,.venv/.bench-%,$(wildcard benchmarks/peers/*.txt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check kit integration format bench bench-peers crash tables clean
+.PHONY: help demo check kit integration format bench bench-peers crash fleet tables clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,26 @@ bench-peers: .venv/.check $(BENCH_ENVIRONMENTS)  ## what a delta, a turn, a requ
 # CRASH="kills --kills 50 --seed 7", or "busy zombie children loop faults": see --help.
 crash: .venv/.check  ## 200 processes killed in durable runs, and all else that may befall them; 10 minutes
 	$(BIN)/python benchmarks/crash.py $(CRASH)
+
+# FLEET="kills --runs 100 --kills 5 --seed 7", or "restarts zombies forgotten hosts cost": see --help.
+fleet: .venv/.check .venv/.postgres  ## 500 runs on 3 workers, killed, cut off, and without their Postgres; 8 minutes
+	$(BIN)/python benchmarks/fleet.py $(FLEET)
+
+# Debian's, without the cluster that it makes by itself: each test has one of its own.
+.venv/.postgres: .venv/.check
+	@if ! $(BIN)/python -m tests.journal.cluster; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && \
+			apt-get install -y -qq --no-install-recommends postgresql-common && \
+			sed -ri 's/#?create_main_cluster.*/create_main_cluster = false/' \
+				/etc/postgresql-common/createcluster.conf && \
+			apt-get install -y -qq --no-install-recommends postgresql; \
+		else \
+			echo 'Install PostgreSQL 14 or newer (apt-get install postgresql), and run this again.'; \
+			exit 1; \
+		fi; \
+	fi
+	@touch $@
 
 tables: .venv/.check  ## rewrite what is made from the code: tables of the docs, whole requests
 	$(BIN)/python tests/test_error_docs.py

@@ -69,7 +69,7 @@ def enqueue(
         client.enqueue(options, run_id)  # type: ignore[arg-type]
     except Exception as error:  # SQLAlchemy's, DBOS's and the driver's
         said = " ".join(str(error).split())[:MAX_SHOWN_CHARACTERS]
-        if "UndefinedTable" in said:
+        if "UndefinedTable" in said or "UndefinedColumn" in said:  # it is making them just now
             said = "no worker has made its tables yet"
         raise JournalError(
             f"run {run_id!r} is in the journal, and not in the queue: {said}. The next worker "

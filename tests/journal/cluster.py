@@ -1,10 +1,14 @@
-"""A private Postgres on loopback, made for a session of tests and removed with it."""
+"""A private Postgres on loopback, made for a session of tests and removed with it.
+
+As a program it says why there can be none here, and ends with 1 then.
+"""
 
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -142,3 +146,8 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+if __name__ == "__main__":
+    if reason := why_not():
+        sys.exit(reason)

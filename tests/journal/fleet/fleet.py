@@ -162,21 +162,36 @@ class Fleet:
             await anyio.sleep(chance.uniform(0.0, within))
             slot = chance.choice(self.slots)
             name = slot.name
-            await self.until(lambda: self._has_written(name), f"{name} drives a run")  # noqa: B023
+            await self.until(lambda: self.has_written(name), f"{name} drives a run")  # noqa: B023
             if self.has_ended():
                 raise AssertionError(f"all runs are done after {self.kills} kills: give more runs")
             await self.kill(slot)
             await self.start(slot)
 
-    def _has_written(self, name: str) -> bool:
+    def has_written(self, name: str) -> bool:
+        """Whether a worker has driven a run."""
         return any(line.endswith(f" {name}") for line in self.lines(worker.ROWS))
+
+    def is_left(self, name: str) -> bool:
+        """Whether every run that a worker wrote to has ended, or is written to by another."""
+        last = {line.split()[0]: line.split()[-1] for line in self.lines(worker.ROWS)}
+        mine = [run_id for run_id, writer in last.items() if writer == name]
+        return not set(mine) & set(self._running())
+
+    def _running(self) -> list[str]:
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute("SELECT id FROM agentcore.run WHERE status = 'running'")
+            return [run_id for (run_id,) in rows]
 
     # --- runs -------------------------------------------------------------------------------
 
     def _has_queue(self) -> bool:
-        with psycopg.connect(self.url) as connection:
-            row = connection.execute("SELECT to_regclass('dbos.queues')").fetchone()
-        return row is not None and row[0] is not None
+        """Whether the first worker has made the queue, and not only some of its tables."""
+        try:
+            with psycopg.connect(self.url) as connection:
+                return bool(connection.execute("SELECT FROM dbos.queues").fetchall())
+        except psycopg.errors.UndefinedTable:
+            return False
 
     async def submit(self, count: int) -> None:
         await self.until(self._has_queue, "a worker makes the queue's tables")
@@ -273,6 +288,7 @@ class Fleet:
         return await anyio.to_thread.run_sync(self._check)
 
     def _check(self) -> Found:
+        seen = len(self.seen)
         rows = self._digests(self.runs)
         self._compare(rows, whole=self.runs)
         written = [line.split() for line in self.lines(worker.ROWS)]
@@ -285,7 +301,7 @@ class Fleet:
         found = Found(
             runs=len(self.runs),
             rows=len(rows),
-            seen=len(self.seen),
+            seen=seen,
             told=len(written),
             results=0,
             effects=len(done),
