@@ -408,7 +408,7 @@ async def test_results_are_written_before_the_model_sees_them(tmp_path: Path, st
 
 
 async def test_an_unusual_place_for_the_journal_is_refused(tmp_path: Path, story: Story) -> None:
-    for place in ("postgresql://user:secret@db/agents", "sqlite:///", str(tmp_path)):
+    for place in ("mysql://user:secret@db/agents", "sqlite:///", str(tmp_path)):
         with pytest.raises(ConfigurationError, match="journal=") as caught:
             await agent_of(tmp_path, story, journal=place).run(PROMPT, run_id=RUN_ID)
         assert "secret" not in str(caught.value)

@@ -117,7 +117,7 @@ def test_the_commands_for_named_runs_are_the_fleets(tmp_path: Path, journal: str
         ran = cli(*arguments, *at, journal=journal, folder=tmp_path)
         return ran.returncode, ran.stdout + ran.stderr
 
-    assert said("runs") == (0, "no runs\n")
+    assert said("runs") == (0, f"no runs in {journal}\n")
     with started(tmp_path, journal) as worker:
         wait_for(is_ready(tmp_path))
         stop(worker)
