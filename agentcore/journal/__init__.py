@@ -1,7 +1,8 @@
 """The journal: what a run did, row by row, so that another process can go on with it.
 
-`records` says what a row is, `state` what many of them come to, `store` what keeps them and
-`sqlite` one that does; `owners` tells the living from the dead, and `writing` is the run's side.
+`records` says what a row is, `state` what many of them come to, `store` what keeps them; `sqlite`
+and `postgres` do, by the statements of `sql`. `owners` tells the living from the dead, `writing` is
+the run's side, `copying` brings runs from one to another, and `queueing` puts them into a queue.
 """
 
 from typing import TYPE_CHECKING

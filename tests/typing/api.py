@@ -75,6 +75,7 @@ from agentcore.events import (
 )
 from agentcore.facts import ErrorFacts, RetryAfter, Surface, facts_of_payload
 from agentcore.families import CapParameter
+from agentcore.fleet import Worker
 from agentcore.journal import Record
 from agentcore.ledger import Draft, Unfinished
 from agentcore.messages import AssistantMessage, JsonObject, SystemMessage, ToolMessage, UserMessage
@@ -373,12 +374,17 @@ async def use() -> None:
     agent.tools = (write_file,)
 
 
+fleet = Agent("openai:gpt-5.2", journal="postgresql://db/agents")
+worker = Worker(agent=fleet, concurrency=5, settings={"global_concurrency": 50}, name="one")
+assert_type(worker.stop(grace_seconds=5.0), tuple[str, ...])
+assert_type(worker.driven, tuple[str, ...])
 durable = Agent("openai:gpt-5.2", journal=SqliteStore("runs.db", synchronous="NORMAL"))
 
 
 async def use_named_runs() -> None:
     assert_type(await durable.run("Write plan.md.", run_id="plan-42", on_event=show), RunResult)
     run = await durable.submit("Write plan.md.", run_id="plan-43")
+    await fleet.submit("Write.", run_id="a", queue="slow", priority=1, partition="acme")
     assert_type(run, RunHandle)
     assert_type(await run.send("Be brief."), int)
     async for event in run.events(after=3):
