@@ -58,7 +58,12 @@ def tell(fleet: Fleet, found: Found, seconds: float) -> None:
 @asynccontextmanager
 async def fleet_of(cluster: Cluster, runs: int, **options: Any) -> AsyncIterator[Fleet]:
     """Runs are under way inside; in the end they are done, and judged."""
-    fleet_options = {"concurrency": 12, "busy_seconds": 0.6, **options.pop("options", {})}
+    fleet_options = {
+        "concurrency": 8,
+        "turns": 4,
+        "busy_seconds": 1.0,
+        **options.pop("options", {}),
+    }
     with TemporaryDirectory() as folder:
         database = f"fleet{random.randrange(10**9)}"
         fleet = Fleet(
@@ -84,7 +89,7 @@ async def kills(options: argparse.Namespace) -> None:
     """Three workers, killed at random and started again."""
     with private_cluster() as cluster:
         async with fleet_of(cluster, options.runs) as fleet:
-            await fleet.kill_at_random(options.kills, random.Random(options.seed), within=2.0)
+            await fleet.kill_at_random(options.kills, random.Random(options.seed), within=1.0)
 
 
 async def restarts(options: argparse.Namespace) -> None:
@@ -213,15 +218,13 @@ async def two_hosts(options: argparse.Namespace) -> None:
         async with fleet_of(cluster, options.runs // 4, **settings) as fleet:
             first, second = fleet.slots
             for slot in (first, second):
-                name = slot.name
-                await fleet.until(lambda: fleet.has_written(name), f"{name} drives a run")  # noqa: B023
+                await fleet.drives(slot)
             await fleet.kill(first)
             killed = time.monotonic()
             await fleet.until(lambda: fleet.is_left(first.name), "its runs are taken over")
             row("killed: s until another host had all its runs", f"{time.monotonic() - killed:.1f}")
             await fleet.start(first)
-            name = first.name
-            await fleet.until(lambda: fleet.has_written(name), f"{name} drives a run")
+            await fleet.drives(first)
             ip(f"link set {names[1]}o down")
             cut = time.monotonic()
             asked = len(fleet.lines(ASKED))

@@ -161,12 +161,16 @@ class Fleet:
         for _ in range(wanted):
             await anyio.sleep(chance.uniform(0.0, within))
             slot = chance.choice(self.slots)
-            name = slot.name
-            await self.until(lambda: self.has_written(name), f"{name} drives a run")  # noqa: B023
-            if self.has_ended():
-                raise AssertionError(f"all runs are done after {self.kills} kills: give more runs")
+            await self.drives(slot)
             await self.kill(slot)
             await self.start(slot)
+
+    async def drives(self, slot: _Slot) -> None:
+        """Wait until a worker has driven a run."""
+        name = slot.name
+        await self.until(lambda: self.has_written(name) or self.has_ended(), f"{name} drives a run")
+        if not self.has_written(name):
+            raise AssertionError(f"all runs are done, after {self.kills} kills: give more runs")
 
     def has_written(self, name: str) -> bool:
         """Whether a worker has driven a run."""
