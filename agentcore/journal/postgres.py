@@ -351,7 +351,7 @@ class PostgresStore(SqlStore):
 
     def _pen(self) -> "psycopg.Connection[Any]":
         """The connection that writes. Inside `_writer`."""
-        if self._writing is None or self._writing.closed:
+        if self._writing is None or _has_ended(self._writing):
             # The lock went with the connection: what was driven by it is lost.
             self._owner = ""
             self._driven.clear()
@@ -368,7 +368,7 @@ class PostgresStore(SqlStore):
     @contextmanager
     def _reads(self) -> Iterator[SqlConnection]:
         with self._reader, self._told("read"):
-            if self._reading is None or self._reading.closed:
+            if self._reading is None or _has_ended(self._reading):
                 self._reading = self._opened()
                 # All that it ever commits is that there is something to be read.
                 self._reading.execute("SET synchronous_commit = off")
@@ -440,6 +440,19 @@ class PostgresStore(SqlStore):
                 f"version {SCHEMA_VERSION}: a newer one has written it. Nothing was changed; "
                 "upgrade, or give another database with journal="
             )
+
+
+def _has_ended(connection: "psycopg.Connection[Any]") -> bool:
+    """The server has ended the session while nothing was asked of it, by a restart for example.
+
+    It looks at what has arrived: that costs microseconds, and a question a round trip.
+    """
+    with suppress(Exception):
+        for _ in range(2):  # the last words, and that there are no more
+            connection.pgconn.consume_input()
+        return connection.closed
+    connection.close()
+    return True
 
 
 class _Questions:

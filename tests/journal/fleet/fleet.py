@@ -88,6 +88,8 @@ class Fleet:
     seen: dict[tuple[str, int], str] = field(default_factory=dict)
     """Digests of rows that the watcher has seen."""
     runs: list[str] = field(default_factory=list)
+    found: Found | None = None
+    """Once it was judged."""
     slots: list[_Slot] = field(default_factory=list)
 
     @asynccontextmanager
