@@ -251,7 +251,7 @@ RECORDS = st.lists(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=RECORDS, parts=st.lists(st.binary(min_size=1, max_size=20), max_size=3))
 @pytest.mark.parametrize("way", PAIRS[1:3])
 def test_any_rows_come_back_as_they_went(
