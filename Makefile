@@ -60,6 +60,7 @@ crash: .venv/.check  ## 200 processes killed in durable runs, and all else that 
 
 # FLEET="kills --runs 100 --kills 5 --seed 7", or "restarts zombies forgotten hosts cost": see --help.
 fleet: .venv/.check .venv/.postgres  ## 500 runs on 3 workers, killed, cut off, and without their Postgres; 8 minutes
+	AGENTCORE_FLEET=1 $(BIN)/python -m pytest -q tests/journal/test_worker.py
 	$(BIN)/python benchmarks/fleet.py $(FLEET)
 
 # Debian's, without the cluster that it makes by itself: each test has one of its own.

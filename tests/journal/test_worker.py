@@ -1,5 +1,6 @@
 """Workers as processes of their own: the command, the queue's settings, and a host's own DBOS."""
 
+import os
 import re
 import signal
 import subprocess
@@ -34,6 +35,12 @@ from tests.journal.serving import (
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 _numbers = count()
+
+
+long = pytest.mark.skipif(
+    os.environ.get("AGENTCORE_FLEET") != "1",
+    reason="waits for what workers do by and by; `make fleet` runs it",
+)
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +226,7 @@ def test_a_worker_of_the_same_name_takes_up_what_it_left(tmp_path: Path, journal
     assert len(begun(tmp_path)) == 1
 
 
+@long
 def test_a_run_that_is_moved_to_the_fleet_is_taken_by_a_worker(
     tmp_path: Path, journal: str
 ) -> None:
@@ -247,6 +255,7 @@ def test_a_run_that_is_moved_to_the_fleet_is_taken_by_a_worker(
         assert says in ran.stdout + ran.stderr
 
 
+@long
 def test_a_run_that_cannot_be_driven_here_is_tried_again(tmp_path: Path, journal: str) -> None:
     keyless = APP.replace("def make(", "def make_it(") + (
         "\n\ndef make():\n    return Agent('openrouter:m', journal=os.environ['JOURNAL'])\n"
@@ -267,6 +276,7 @@ def test_a_run_that_cannot_be_driven_here_is_tried_again(tmp_path: Path, journal
 # --- the queue's settings -------------------------------------------------------------------
 
 
+@long
 def test_caps_and_tenants_hold(tmp_path: Path, journal: str) -> None:
     """Two workers; at most three runs at once in all, and two of each tenant."""
     limits = ("--in-all", "3", "--per-partition", "2", "--concurrency", "3")
@@ -293,6 +303,7 @@ def working(journal: str) -> list[str]:
     return [run for (run,) in found]
 
 
+@long
 def test_a_small_number_comes_first(tmp_path: Path, journal: str) -> None:
     # The same limits before: in its first moment a worker goes by those that it finds.
     with started(tmp_path, journal, "--in-all", "1") as worker:
@@ -305,6 +316,7 @@ def test_a_small_number_comes_first(tmp_path: Path, journal: str) -> None:
     assert [run for run, _, _ in begun(tmp_path)] == ["a", "b", "c"]
 
 
+@long
 def test_a_rate_holds_in_all_workers(tmp_path: Path, journal: str) -> None:
     limits = ("--rate", "2/3")
     with started(tmp_path, journal, *limits), started(tmp_path, journal, *limits):
@@ -316,6 +328,7 @@ def test_a_rate_holds_in_all_workers(tmp_path: Path, journal: str) -> None:
     assert times[2] - times[0] > 2.0
 
 
+@long
 def test_what_a_dead_worker_leaves_keeps_queue_partition_and_priority(
     tmp_path: Path, journal: str
 ) -> None:
