@@ -242,11 +242,21 @@ async def two_hosts(options: argparse.Namespace) -> None:
 async def cost(options: argparse.Namespace) -> None:
     """Rows of 300 bytes by 1, 50 and 500 runs at once, and whole fleets; no kills."""
     with private_cluster() as cluster:
-        row("appends by threads of one process: runs at once", "per s", "median ms", "p95 ms")
+        row(
+            "appends by threads of one process: runs at once",
+            "per s",
+            "median ms",
+            "p95 ms",
+            "ms of CPU",
+            "server's",
+        )
         for count in (1, 50, 500):
+            cpu, server = time.process_time(), server_seconds(cluster)
             times, seconds = await anyio.to_thread.run_sync(appends, cluster, count)
+            spent = time.process_time() - cpu, server_seconds(cluster) - server
+            costs = [f"{1_000 * one / len(times):.2f}" for one in spent]
             rate = f"{len(times) / seconds:,.0f}"
-            row(f"{count}", rate, f"{middle(times, 0.5):.2f}", f"{middle(times, 0.95):.2f}")
+            row(f"{count}", rate, f"{middle(times, 0.5):.2f}", f"{middle(times, 0.95):.2f}", *costs)
         row("meant, with five statements each", "1,500–2,000")  # noqa: RUF001
         row("a worker: runs at once", "rows/s", "ms CPU/row", "server")
         for count in (1, 50, 500):
@@ -322,8 +332,11 @@ def rows_of(url: str) -> int:
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds that a process has used, and its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Seconds that a process has used, and its children that have ended; 0 once it has itself."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
     return sum(int(value) for value in fields[11:15]) / CLOCK
 
 
