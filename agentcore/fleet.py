@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 SWEEP_SECONDS: Final = 1.0
+REMIND_EVERY: Final = 5
+"""Sweeps. Who died has to be known at once; what the queue has forgotten costs a look at each run
+that waits."""
 FORGOTTEN_SECONDS: Final = 5.0
 """A run that has been written to since is not looked for in the queue."""
 AGAIN_SECONDS: Final = 60
@@ -281,10 +285,14 @@ class Worker:
     # --- runs of workers that died ----------------------------------------------------------
 
     def _sweep_on(self) -> None:
-        while not self._stopped.wait(SWEEP_SECONDS):
+        for number in count():
+            if self._stopped.wait(SWEEP_SECONDS):
+                return
             try:
                 self._keep_identity()
-                self.sweep()
+                self._take_back()
+                if number % REMIND_EVERY == 0:
+                    self._remind()
             except Exception as error:  # the database is away, or another worker was quicker
                 _log.warning("the sweep failed, and is done again: %s", error)
 
@@ -295,6 +303,10 @@ class Worker:
 
     def sweep(self) -> int:
         """Put back into the queue what dead workers drove, and what it has forgotten: how many."""
+        return self._take_back() + self._remind()
+
+    def _take_back(self) -> int:
+        """Runs of workers that died."""
         from dbos import DBOS
 
         pending = DBOS.list_workflows(
@@ -311,7 +323,7 @@ class Worker:
                 left.setdefault(workflow.queue_name or self.queue, []).append(workflow.workflow_id)
         for queue, ids in left.items():
             DBOS.resume_workflows(ids, queue_name=queue)
-        return sum(map(len, left.values())) + self._remind()
+        return sum(map(len, left.values()))
 
     def _remind(self) -> int:
         """The journal wins: what it has no end of, and the queue has ended or does not know."""
@@ -334,7 +346,7 @@ class Worker:
                 load_output=False,
             )
         }
-        count = 0
+        reminded = 0
         for run_id, three in ids.items():
             there = [known[id_] for id_ in three if id_ in known]
             free = next((id_ for id_ in three if id_ not in known), None)
@@ -349,8 +361,8 @@ class Worker:
                 partition=first.queue_partition_key if first is not None else None,
                 workflow_id=free,
             )
-            count += 1
-        return count
+            reminded += 1
+        return reminded
 
 
 def _check_installed() -> None:
