@@ -30,7 +30,7 @@ from agentcore.errors import (
     RunLost,
     UnknownRun,
 )
-from agentcore.journal.postgres import PostgresStore
+from agentcore.journal.postgres import FROM_THE_FIRST, PostgresStore
 from agentcore.journal.queueing import APP_VERSION, QUEUE, WORKFLOW, enqueue, queue_is_here
 
 if TYPE_CHECKING:
@@ -45,14 +45,16 @@ that waits."""
 FORGOTTEN_SECONDS: Final = 5.0
 """A run that has been written to since is not looked for in the queue."""
 AGAIN_SECONDS: Final = 60
-"""How often a run is tried again that a worker could not even claim, for want of a key for example.
-"""
+"""How often a run is tried again that a worker could not drive, for want of a key for example."""
 RETRY_SECONDS: Final = 1.0
 """Before a run is claimed again that was lost, as when Postgres restarts."""
 GRACE_SECONDS: Final = 2.0
 """How long a worker that is told to end lets runs go on; others go on with what is left."""
 
 UNDER_WAY: Final = ("ENQUEUED", "PENDING", "DELAYED")
+FAILED: Final = "ERROR"
+"""What DBOS says of a run that could not be driven; one that ended, however it did, is a success.
+"""
 MAX_SHOWN_CHARACTERS: Final = 300
 
 _log = logging.getLogger("agentcore")
@@ -81,6 +83,8 @@ class Worker:
     _driven: set[str] = field(default_factory=set)
     _left: set[str] = field(default_factory=set)
     """Those that `stop` has ended on the way."""
+    _looked_at: tuple[float, str] = FROM_THE_FIRST
+    """How far the sweep has come with runs that nobody drives."""
     _stopped: threading.Event = field(default_factory=threading.Event)
     _sweeper: threading.Thread | None = None
 
@@ -329,13 +333,17 @@ class Worker:
         """The journal wins: what it has no end of, and the queue has ended or does not know."""
         from dbos import DBOS
 
-        stalled = dict(self._store.stalled(older_than=FORGOTTEN_SECONDS))
+        found, self._looked_at = self._store.stalled(
+            older_than=FORGOTTEN_SECONDS, after=self._looked_at
+        )
+        stalled = dict(found)
         if not stalled:
             return 0
-        # Tried again, it has another id: by its claims, or where it came to none by the minute.
+        # Tried again, it has another id: by its claims; by the minute where it came to no claim, or
+        # could not be driven, which costs one.
         minute = int(time.time()) // AGAIN_SECONDS
         ids = {
-            run_id: (run_id, f"{run_id}#{epoch}", f"{run_id}#{epoch}.{minute}")
+            run_id: (run_id, f"{run_id}#{epoch}", f"{run_id}#.{minute}")
             for run_id, epoch in stalled.items()
         }
         known = {
@@ -349,8 +357,11 @@ class Worker:
         reminded = 0
         for run_id, three in ids.items():
             there = [known[id_] for id_ in three if id_ in known]
-            free = next((id_ for id_ in three if id_ not in known), None)
+            has_failed = any(one.status == FAILED for one in there)
+            free = next((id_ for id_ in three[2 * has_failed :] if id_ not in known), None)
             if free is None or any(one.status in UNDER_WAY for one in there):
+                continue
+            if free == three[2] and self._is_tried(run_id):
                 continue
             first = there[0] if there else None
             enqueue(
@@ -363,6 +374,21 @@ class Worker:
             )
             reminded += 1
         return reminded
+
+    @staticmethod
+    def _is_tried(run_id: str) -> bool:
+        """Whether the queue still has what was put into it in a minute before."""
+        from dbos import DBOS
+
+        return bool(
+            DBOS.list_workflows(
+                workflow_id_prefix=f"{run_id}#",
+                status=list(UNDER_WAY),
+                limit=1,
+                load_input=False,
+                load_output=False,
+            )
+        )
 
 
 def _check_installed() -> None:

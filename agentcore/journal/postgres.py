@@ -53,8 +53,13 @@ was only cut off has lost nothing but its calls under way: of those nobody knows
 KEEPALIVE_SECONDS: Final = 10, 5
 """Of silence before the other side is asked whether it is there, and before it is asked again."""
 KEEPALIVES: Final = 3
+RUNS_AT_ONCE: Final = 1000
+"""How many runs without an end are looked at in one question: thousands may wait in a queue."""
+FROM_THE_FIRST: Final = (-1.0, "")
+"""Before the oldest run."""
 _CHANNEL: Final = "agentcore"
-_PASSWORD = re.compile(r"(?<=://)([^:@/]*):[^@/]*@")
+_PASSWORD = re.compile(r"(?<=://)([^:@/?]*):[^?]*@")
+"""With an `@` or a `/` in it too: nothing connects with that, and an error says so."""
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&]*")
 
 _TABLES: Final = (
@@ -205,26 +210,33 @@ class PostgresStore(SqlStore):
             raise JournalError(f"{self.place}: another process is {name!r}; give each its own name")
         return connection
 
-    def stalled(self, *, older_than: float) -> list[tuple[str, int]]:
-        """Runs that have no end and that nobody who lives drives.
+    def stalled(
+        self, *, older_than: float, after: tuple[float, str] = FROM_THE_FIRST
+    ) -> tuple[list[tuple[str, int]], tuple[float, str]]:
+        """Runs that have no end and that nobody who lives drives, some at a time.
 
         Args:
             older_than: Seconds since the last write; younger ones may be about to be claimed.
+            after: What the call before gave: where it left off.
 
         Returns:
-            Their ids, and how often each was claimed; a thousand at most, the oldest first.
+            Their ids, and how often each was claimed, the oldest first; and where to go on, which
+            is at the first again once all were looked at.
         """
         with self._reads() as connection:
             found = connection.execute(
-                "SELECT id, epoch, owner FROM run WHERE status = 'running' AND updated_at < ? "
-                "ORDER BY updated_at LIMIT 1000",
-                (self._clock() - older_than,),
+                "SELECT id, epoch, owner, updated_at FROM run WHERE status = 'running' "
+                "AND updated_at < ? AND (updated_at, id) > (?, ?) ORDER BY updated_at, id LIMIT ?",
+                (self._clock() - older_than, *after, RUNS_AT_ONCE),
             ).fetchall()
         lives: dict[str, bool] = {"": False, self._owner: bool(self._owner)}
-        for _, _, owner in found:
+        for _, _, owner, _ in found:
             if owner not in lives:
                 lives[owner] = self._lives(owner)
-        return [(run_id, epoch) for run_id, epoch, owner in found if not lives[owner]]
+        free = [(run_id, epoch) for run_id, epoch, owner, _ in found if not lives[owner]]
+        if len(found) < RUNS_AT_ONCE:
+            return free, FROM_THE_FIRST
+        return free, (found[-1][3], found[-1][0])
 
     # --- rows -------------------------------------------------------------------------------
 
@@ -540,6 +552,8 @@ class _Listener:
 
     def _is_wanted(self) -> bool:
         with self._lock:
+            if self._thread is not threading.current_thread():
+                return False  # it was told so before, and another one has begun since
             is_wanted = not self._is_closed and (
                 self._watchers > 0 or time.monotonic() < self._wanted_until
             )

@@ -4,9 +4,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any, Self
 
 import anyio
 import psycopg
@@ -15,12 +17,13 @@ from typing_extensions import override
 
 from agentcore import Agent, Local, NotJournalled, ToolContext, tool
 from agentcore.errors import JournalError, RunLost
-from agentcore.journal import JournalStore, NewRun, Noted, queueing
+from agentcore.journal import JournalStore, NewRun, Noted, postgres, queueing
 from agentcore.journal.postgres import PostgresStore
 from agentcore.messages import UserMessage
 from agentcore.testing import Answer, Call, GatewayTransport, RecordedRequest
 from agentcore.testing.journal_conformance import JournalConformance
 from tests.journal.cluster import Cluster, private_cluster, why_not
+from tests.journal.serving import wait_for
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -113,6 +116,12 @@ def test_a_password_is_in_no_error(cluster: Cluster) -> None:
     with pytest.raises(JournalError) as queued:
         queueing.enqueue(url, "a")
     assert "secret" not in str(queued.value)
+
+
+@pytest.mark.parametrize("password", ["sec/ret", "sec@ret", "s:ec/r@et"])
+def test_a_password_that_should_have_been_quoted_is_not_shown(password: str) -> None:
+    store = PostgresStore(f"postgresql://ann:{password}@db:5432/x?application_name=y")
+    assert store.url == "postgresql://ann@db:5432/x?application_name=y"
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
@@ -218,6 +227,63 @@ async def test_a_watcher_comes_back_with_the_server(tmp_path: Path) -> None:
 
 
 # --- the queue ------------------------------------------------------------------------------
+
+
+def test_runs_that_nobody_drives_are_looked_at_some_at_a_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a thousand that waited in the queue, one that it had forgotten was never found."""
+    monkeypatch.setattr(postgres, "RUNS_AT_ONCE", 2)
+    with closing(PostgresStore(url, clock=lambda: 5.0)) as store:
+        for name in "abcde":
+            store.submit(replace(RUN, id=name))
+        store.claim("b")
+    with closing(PostgresStore(url, clock=lambda: 20.0)) as store:
+        store.claim("d")
+        found, after = [], postgres.FROM_THE_FIRST
+        for _ in range(4):
+            some, after = store.stalled(older_than=10, after=after)
+            found.append(some)
+        assert found == [[("a", 0), ("b", 1)], [("c", 0), ("e", 0)], [], [("a", 0), ("b", 1)]]
+
+
+def test_only_one_thread_listens() -> None:
+    """One that nobody had watched by any more went on when another had begun meanwhile."""
+    connections: list[threading.Thread] = []
+
+    class Connection:
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            if len(connections) == 1:
+                watching.enter_context(listener.listening())
+
+        def execute(self, _: str) -> None: ...
+
+        def notifies(self, **_: object) -> list[object]:
+            if len(connections) == 1:
+                listener._wanted_until = 0.0
+            time.sleep(0.01)
+            return []
+
+    def connect() -> Any:
+        connections.append(threading.current_thread())
+        return Connection()
+
+    listener = postgres._Listener(connect)
+    with ExitStack() as watching:
+        with listener.listening():
+            pass
+        wait_for(lambda: connections)
+        first = connections[0]
+        first.join(10)
+        assert not first.is_alive()
+        assert listener._thread is not None
+        assert listener._thread.is_alive()
+        listener.close()
+        listener._thread.join(10)
+    assert len(connections) == 2
 
 
 def test_the_first_who_put_something_in_the_queue_share_a_client(url: str) -> None:
