@@ -9,7 +9,6 @@ lock that is held until the commit is on the medium, so commits would stand in l
 """
 
 import hashlib
-import os
 import re
 import secrets
 import threading
@@ -18,14 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
-from weakref import WeakSet
 
 import anyio
 from typing_extensions import override
 
 from agentcore.errors import ConfigurationError, JournalError
+from agentcore.journal.notices import CHANNEL, Listener, Teller
 from agentcore.journal.records import RECORD_VERSION, Record, RunStatus, body_of
-from agentcore.journal.sql import SCHEMA_VERSION, Cursor, SqlConnection, SqlStore
+from agentcore.journal.sql import SCHEMA_VERSION, Cursor, SqlConnection, SqlStore, abandon
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,15 +36,8 @@ BUSY_SECONDS: Final = 10.0
 """How long a row that another transaction holds is waited for; writes take milliseconds."""
 POLL_SECONDS: Final = 0.02
 """How often who watches looks whether a notification came: a look at a number in memory."""
-LISTEN_SECONDS: Final = 0.5
-"""How long the thread that listens waits before it looks whether anybody still watches."""
 SCHEMA_LOCK: Final = 0x6167656E74636F72
 """The advisory lock of whoever makes the tables: `agentcor`, in ASCII."""
-TELL_SECONDS: Final = 0.02
-"""Between two notifications of a process: the fewer there are, the less the others are held up."""
-RECHECK_SECONDS: Final = 5.0
-"""How often who watches is told without a notification: a process that is killed between a row and
-the telling of it tells nothing."""
 LOST_SECONDS: Final = 25
 """After which a machine that does not answer is taken to be gone, on both sides: its session ends,
 and its runs are free. Longer than a switch takes to start anew, and shorter than people wait. Who
@@ -57,7 +49,6 @@ RUNS_AT_ONCE: Final = 1000
 """How many runs without an end are looked at in one question: thousands may wait in a queue."""
 FROM_THE_FIRST: Final = (-1.0, "")
 """Before the oldest run."""
-_CHANNEL: Final = "agentcore"
 _PASSWORD = re.compile(r"(?<=://)([^:@/?]*):[^?]*@")
 """With an `@` or a `/` in it too: nothing connects with that, and an error says so."""
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&]*")
@@ -142,9 +133,8 @@ class PostgresStore(SqlStore):
         """Hexadecimal: the number of the advisory lock that `_writing` holds."""
         self._waits = True
         """Whether the transaction in `_writes` is one that waits for the medium."""
-        self._listener = _Listener(self._connect)
-        self._teller = _Teller(self._tell)
-        _stores.add(self)
+        self._listener = Listener(self._connect)
+        self._teller = Teller(self._tell)
 
     @property
     @override
@@ -264,7 +254,7 @@ class PostgresStore(SqlStore):
 
     @override
     def append_partial(self, run_id: str, epoch: int, lines: bytes) -> None:
-        values = {"by": 0, "status": None, "lines": lines, "channel": _CHANNEL}
+        values = {"by": 0, "status": None, "lines": lines, "channel": CHANNEL}
         self._write_on(_APPEND_PARTIAL, run_id, epoch, values)
 
     def _write_on(
@@ -294,11 +284,11 @@ class PostgresStore(SqlStore):
     @override
     def _announce(self, connection: SqlConnection, run_id: str, seq: int) -> None:
         if not self._waits:  # a commit that nobody waits for holds nobody up
-            connection.execute(f"NOTIFY {_CHANNEL}")
+            connection.execute(f"NOTIFY {CHANNEL}")
 
     def _tell(self) -> None:
         with self._reads() as connection:
-            connection.execute(f"NOTIFY {_CHANNEL}")
+            connection.execute(f"NOTIFY {CHANNEL}")
 
     @override
     async def changed(self, since: object | None) -> object:
@@ -329,15 +319,15 @@ class PostgresStore(SqlStore):
         with suppress(Exception):
             self.close()
 
+    @override
     def forget(self) -> None:
-        """In the child of a fork: connections and locks are the parent's alone."""
         self._writer, self._reader = threading.Lock(), threading.Lock()
-        _abandoned.extend(one for one in (self._writing, self._reading) if one is not None)
+        abandon(self._writing, self._reading)
         self._writing = self._reading = None
         self._owner = ""
         self._driven.clear()
         self._unreleased.clear()
-        self._listener, self._teller = _Listener(self._connect), _Teller(self._tell)
+        self._listener, self._teller = Listener(self._connect), Teller(self._tell)
 
     @override
     @contextmanager
@@ -494,123 +484,3 @@ def _key(owner: str) -> int:
     """The number of an owner's lock: 64 bits, with a sign."""
     number = int(owner, 16)
     return number - (1 << 64) if number >= 1 << 63 else number
-
-
-class _Listener:
-    """Counts notifications, in a thread, for as long as somebody watches."""
-
-    def __init__(self, connect: "Callable[[], psycopg.Connection[Any]]") -> None:
-        self._connect = connect
-        self._lock = threading.Lock()
-        self._watchers = 0
-        self._count = 0
-        self._thread: threading.Thread | None = None
-        self._wanted_until = 0.0
-        self._is_closed = False
-
-    def version(self) -> int:
-        """Another one whenever something may have been written."""
-        return self._count
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Notifications are counted inside, and for a while after."""
-        with self._lock:
-            self._watchers += 1
-            if self._thread is None and not self._is_closed:
-                self._thread = threading.Thread(
-                    target=self._listen, name="agentcore-listen", daemon=True
-                )
-                self._thread.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._watchers -= 1
-                self._wanted_until = time.monotonic() + 10 * LISTEN_SECONDS
-
-    def close(self) -> None:
-        """Stop; may be called twice."""
-        with self._lock:
-            self._is_closed = True
-
-    def _listen(self) -> None:
-        while self._is_wanted():
-            try:
-                with self._connect() as connection:
-                    connection.execute(f"LISTEN {_CHANNEL}")
-                    self._count += 1  # something may have been written before
-                    quiet_since = time.monotonic()
-                    while self._is_wanted():
-                        told = list(connection.notifies(timeout=LISTEN_SECONDS, stop_after=1))
-                        if told or time.monotonic() - quiet_since > RECHECK_SECONDS:
-                            self._count += 1
-                            quiet_since = time.monotonic()
-            except Exception:  # the database is away: who reads is told so; this one comes back
-                time.sleep(LISTEN_SECONDS)
-                self._count += 1
-
-    def _is_wanted(self) -> bool:
-        with self._lock:
-            if self._thread is not threading.current_thread():
-                return False  # it was told so before, and another one has begun since
-            is_wanted = not self._is_closed and (
-                self._watchers > 0 or time.monotonic() < self._wanted_until
-            )
-            if not is_wanted:
-                self._thread = None
-            return is_wanted
-
-
-class _Teller:
-    """Notifies those who watch: soon, and not for every row."""
-
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
-        self._lock = threading.Lock()
-        self._telling = threading.Lock()
-        self._is_due = False
-        self._thread: threading.Thread | None = None
-
-    def soon(self) -> None:
-        """Something was written."""
-        with self._lock:
-            self._is_due = True
-            if self._thread is not None:
-                return
-            self._thread = threading.Thread(target=self._go_on, name="agentcore-tell", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter ends: who watches looks by itself, later
-                self._thread = None
-
-    def flush(self) -> None:
-        """Tell now what is not told yet; returns when nobody tells any more."""
-        with self._telling:
-            if self._is_due:
-                self._is_due = False
-                with suppress(Exception):  # the database is away: who reads is told so
-                    self._tell()
-
-    def _go_on(self) -> None:
-        while True:
-            self.flush()
-            time.sleep(TELL_SECONDS)
-            with self._lock:
-                if not self._is_due:
-                    self._thread = None
-                    return
-
-
-_stores: WeakSet[PostgresStore] = WeakSet()
-_abandoned: list[object] = []
-
-
-def _forget_all() -> None:
-    for store in _stores:
-        with suppress(Exception):
-            store.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

@@ -4,13 +4,15 @@ Statements are written once, with `?` for a value, in the SQL that both understa
 connections, says when somebody lives, and what an error of its database means.
 """
 
+import os
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from itertools import chain
 from typing import Any, ClassVar, Final, Protocol
+from weakref import WeakSet
 
 from pydantic_core import from_json, to_json
 from typing_extensions import override
@@ -29,7 +31,7 @@ from agentcore.journal.records import (
 from agentcore.journal.store import JournalStore, NewRun, StoredRun
 from agentcore.messages import dump_messages, load_messages
 
-__all__ = ["COLUMNS", "SCHEMA_VERSION", "TABLES", "Cursor", "SqlConnection", "SqlStore"]
+__all__ = ["COLUMNS", "SCHEMA_VERSION", "TABLES", "Cursor", "SqlConnection", "SqlStore", "abandon"]
 
 SCHEMA_VERSION: Final = 1
 """Of the tables. Those of a newer one are refused."""
@@ -95,6 +97,7 @@ class SqlStore(JournalStore):
         """Ids of the runs that this process drives by this store, and of which claim."""
         self._unreleased: dict[str, int] = {}
         """The same of those that were given up when that could not be written."""
+        _stores.add(self)
 
     # --- what a database does its own way ---------------------------------------------------
 
@@ -135,6 +138,10 @@ class SqlStore(JournalStore):
     @abstractmethod
     def _lives(self, owner: str) -> bool:
         """Whether a process that is an owner lives."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """In the child of a fork: connections and locks are the parent's alone."""
 
     @abstractmethod
     def _announce(self, connection: SqlConnection, run_id: str, seq: int) -> None:
@@ -501,3 +508,27 @@ def _run_of(row: tuple[Any, ...]) -> StoredRun:
         created_at=created,
         updated_at=updated,
     )
+
+
+_stores: WeakSet[SqlStore] = WeakSet()
+
+
+def abandon(*connections: object) -> None:
+    """Keep connections that are a parent process's, and never close them.
+
+    Closing would drop the parent's locks (sqlite.org/howtocorrupt.html), or end its session.
+    """
+    _abandoned.extend(one for one in connections if one is not None)
+
+
+_abandoned: list[object] = []
+
+
+def _forget_all() -> None:
+    for store in _stores:
+        with suppress(Exception):
+            store.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

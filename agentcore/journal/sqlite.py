@@ -5,7 +5,6 @@ on the medium before it returns (`synchronous=FULL`). Local disks only: on netwo
 neither SQLite's locks nor ours can be relied on.
 """
 
-import contextlib
 import os
 import sqlite3
 import threading
@@ -15,7 +14,6 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
-from weakref import WeakSet
 
 import anyio
 import anyio.to_thread
@@ -23,7 +21,7 @@ from typing_extensions import override
 
 from agentcore.errors import JournalError
 from agentcore.journal.owners import Owner, is_alive, remove_dead
-from agentcore.journal.sql import SCHEMA_VERSION, TABLES, SqlConnection, SqlStore
+from agentcore.journal.sql import SCHEMA_VERSION, TABLES, SqlConnection, SqlStore, abandon
 
 __all__ = ["SCHEMA_VERSION", "SqliteStore"]
 
@@ -109,7 +107,6 @@ class SqliteStore(SqlStore):
         """How often a connection to watch was opened: each counts for itself."""
         self._last_version: object = 0
         self._owner: Owner | None = None
-        _stores.add(self)
 
     @property
     @override
@@ -226,13 +223,11 @@ class SqliteStore(SqlStore):
         with suppress(Exception):
             self.close()
 
+    @override
     def forget(self) -> None:
-        """In the child of a fork: files, connections and locks are the parent's alone."""
         self._writer, self._reader = threading.Lock(), threading.Lock()
         self._watcher = threading.Lock()
-        # Closed by no one: closing would drop the parent's locks (sqlite.org/howtocorrupt.html).
-        connections = (self._writing, self._reading, self._watching)
-        _abandoned.extend(one for one in connections if one is not None)
+        abandon(self._writing, self._reading, self._watching)
         self._writing = self._reading = self._watching = None
         if self._owner is not None:
             self._owner.forget()
@@ -457,17 +452,3 @@ def _reason(error: sqlite3.Error) -> str:
 def _name_of(error: sqlite3.Error) -> str:
     """SQLite's own name of an error; empty for one of the Python module."""
     return getattr(error, "sqlite_errorname", "") or ""
-
-
-_stores: WeakSet[SqliteStore] = WeakSet()
-_abandoned: list[sqlite3.Connection] = []
-
-
-def _forget_all() -> None:
-    for store in _stores:
-        with contextlib.suppress(Exception):
-            store.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

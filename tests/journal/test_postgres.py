@@ -18,6 +18,7 @@ from typing_extensions import override
 from agentcore import Agent, Local, NotJournalled, ToolContext, tool
 from agentcore.errors import JournalError, RunLost
 from agentcore.journal import JournalStore, NewRun, Noted, postgres, queueing
+from agentcore.journal.notices import Listener
 from agentcore.journal.postgres import PostgresStore
 from agentcore.messages import UserMessage
 from agentcore.testing import Answer, Call, GatewayTransport, RecordedRequest
@@ -271,7 +272,7 @@ def test_only_one_thread_listens() -> None:
         connections.append(threading.current_thread())
         return Connection()
 
-    listener = postgres._Listener(connect)
+    listener = Listener(connect)
     with ExitStack() as watching:
         with listener.listening():
             pass
@@ -281,6 +282,7 @@ def test_only_one_thread_listens() -> None:
         assert not first.is_alive()
         assert listener._thread is not None
         assert listener._thread.is_alive()
+        wait_for(lambda: len(connections) == 2)
         listener.close()
         listener._thread.join(10)
     assert len(connections) == 2
