@@ -44,6 +44,7 @@ def situations(draw: st.DrawFn, kinds: Sequence[type[Situation]]) -> Situation:
 
 @given(situation=situations(list(SITUATIONS)))
 @example(situation=ArgumentsGuidance(tool="look", problems=""))  # was no text at all
+@example(situation=ArgumentsGuidance(tool="", problems="\r"))  # so was this
 def test_every_value_reaches_the_text_as_it_is(situation: Situation) -> None:
     text = render(situation)
 
