@@ -240,15 +240,7 @@ class Tool:
         hook = self.settled_hook
         if hook is None:
             return NOT_DONE if self.repeat == "safe" else None
-        if is_async(hook):
-            answer = hook(key, arguments, begun)
-        else:
-            # In a list: trio takes no bare coroutine from a thread.
-            told: list[object] = []
-            await anyio.to_thread.run_sync(lambda: told.append(hook(key, arguments, begun)))
-            answer = told[0]
-        if isinstance(answer, Awaitable):
-            answer = await answer
+        answer = await _given_by(hook, key, arguments, begun)
         return answer if answer is None or isinstance(answer, NotDone) else result_of(answer)
 
     async def run_on_cut(self, context: ToolContext, cut: CutDraft) -> Continuation | None:
@@ -256,15 +248,7 @@ class Tool:
         hook = self.on_cut_hook
         if hook is None:
             return None
-        said: Continuation | Awaitable[Continuation | None] | None
-        if is_async(hook):
-            said = hook(context, cut)
-        else:
-            # In a list: trio takes no bare coroutine from a thread.
-            told: list[Continuation | Awaitable[Continuation | None] | None] = []
-            await anyio.to_thread.run_sync(lambda: told.append(hook(context, cut)))
-            said = told[0]
-        return await said if isinstance(said, Awaitable) else said
+        return await _given_by(hook, context, cut)
 
     def validate(self, fields: Mapping[str, JsonValue]) -> dict[str, Any]:
         """The keyword arguments for the function: instances of the types that it names.
@@ -479,6 +463,19 @@ def tool(
         )
 
     return make if function is None else make(function)
+
+
+async def _given_by(hook: "Callable[P, R | Awaitable[R]]", *args: P.args, **kwargs: P.kwargs) -> R:
+    """What a hook gives, sync or async. A sync one runs in a worker thread."""
+    given: R | Awaitable[R]
+    if is_async(hook):
+        given = hook(*args, **kwargs)
+    else:
+        # In a list: trio takes no bare coroutine from a thread.
+        told: list[R | Awaitable[R]] = []
+        await anyio.to_thread.run_sync(lambda: told.append(hook(*args, **kwargs)))
+        given = told[0]
+    return await given if isinstance(given, Awaitable) else given
 
 
 def _check_name(name: str) -> None:
