@@ -249,18 +249,19 @@ class Accumulator:
     def news(self) -> News | None:
         """What came since the last call, joined; None when nothing did."""
         text = reasoning = ""
-        text_end, reasoning_end = len(self._text), len(self._reasoning)
-        if self._told_text < text_end:
+        calls: list[CallProgress] = []
+        if self._told_text < (end := len(self._text)):
             text, self._half_text = _whole(self._half_text + self._text.text(self._told_text))
-            self._told_text = text_end
-        if self._told_reasoning < reasoning_end:
+            self._told_text = end
+        if self._told_reasoning < (end := len(self._reasoning)):
             fresh = self._half_reasoning + self._reasoning.text(self._told_reasoning)
             reasoning, self._half_reasoning = _whole(fresh)
-            self._told_reasoning = reasoning_end
-        calls = [self._progress(call) for call in self._calls if self._has_news(call)]
-        restarted, self._restarted = self._restarted, False
-        if not (text or reasoning or calls or restarted):
+            self._told_reasoning = end
+        if self._calls:
+            calls = [self._progress(call) for call in self._calls if self._has_news(call)]
+        if not (text or reasoning or calls or self._restarted):
             return None
+        restarted, self._restarted = self._restarted, False
         return News(restarted, text, reasoning, calls)
 
     def unsaved(self) -> Unsaved | None:

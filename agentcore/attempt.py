@@ -3,19 +3,17 @@
 Nothing is decided here. What came is folded by the accumulator; the turn asks for the verdict.
 """
 
-import json
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 import anyio
-import jiter
-from pydantic import JsonValue
 
-from agentcore.accumulator import Accumulator, News
+from agentcore.accumulator import Accumulator
+from agentcore.chunks import DONE, ChunkDecoder, json_value
 from agentcore.classification import Classification
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks, Silence
@@ -39,7 +37,6 @@ from agentcore.verdict import Partial, Verdict, judge
 
 __all__ = ["SHORTEST_SECRET", "Attempt"]
 
-_DONE = b"[DONE]"
 _DEADLINE_SLACK_SECONDS = 0.01
 """A clock may run out so much too early: a burst of deltas then needs no timer for each."""
 _LOOK_SECONDS = 0.001
@@ -79,6 +76,10 @@ class Attempt:
     """What the transport or the endpoint's refusal raised."""
     expired: str = ""
     """Which clock ran out, in words."""
+    _chunks: ChunkDecoder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._chunks = ChunkDecoder(self.adapter)
 
     async def send(self, client: Client, clocks: Clocks) -> None:
         """Send the request and read the answer to its end, whatever that is."""
@@ -164,37 +165,44 @@ class Attempt:
         accumulator, silence, clock = self.accumulator, self.silence, self.clock
         decoder = SSEDecoder()
 
-        def stop_clock() -> None:
-            scope.deadline = math.inf
-
         unframed: list[bytes] | None = []
         finished = math.inf
         look_at = -math.inf
+
+        def stop_clock() -> None:
+            nonlocal look_at
+            scope.deadline, look_at = math.inf, -math.inf
+
         async for block in blocks:
             now = clock()
             self.received_bytes += len(block)
             events = decoder.feed(block)
             phase = self._feed(events)
-            if now < look_at and phase is silence.phase and not accumulator.is_ending:
-                continue  # more of the same, in a burst
-            silence.bytes_came(now, phase)
-            if self.on_block is not None:
-                self.on_block(block)
-            if self.live is not None and self.live.offer(accumulator, now):
-                await beside.enter_async_context(self.live.on_time(accumulator))
-            if unframed is not None:
-                # Until the first event this may still turn out to be no stream at all.
-                unframed.append(block)
-                unframed = None if events or decoder.comments else unframed
-            if self.emit is not None and (news := accumulator.news()) is not None:
-                for told in self._events(news):
+            is_more = now < look_at and phase is silence.phase and not accumulator.is_ending
+            if is_more:  # of the same, in a burst
+                if self.emit is None or phase is Phase.TOOL_ARGUMENTS:
+                    continue
+            else:
+                silence.bytes_came(now, phase)
+                if self.on_block is not None:
+                    self.on_block(block)
+                if self.live is not None and self.live.offer(accumulator, now):
+                    await beside.enter_async_context(self.live.on_time(accumulator))
+                if unframed is not None:
+                    # Until the first event this may still turn out to be no stream at all.
+                    unframed.append(block)
+                    unframed = None if events or decoder.comments else unframed
+            if self.emit is not None:
+                for told in self._news():
                     # A slow display is not a silent stream.
                     if (waiting := self.emit.tell(told)) is not None:
                         await awaited(waiting, on_wait=stop_clock)
-                listened = clock() - now
-                silence.excuse(listened)
-                finished += listened
-                now += listened
+                heard = clock()
+                if is_more and heard < look_at:
+                    continue
+                silence.excuse(heard - now)
+                finished += heard - now
+                now = heard
             deadline = silence.deadline
             if accumulator.finish_reason:
                 # Content after a finish reason: it ended nothing, and the wait begins anew.
@@ -208,42 +216,27 @@ class Attempt:
         for name, data in decoder.finish():
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
-            if data == _DONE or not isinstance(_decode(data), InStreamError):
+            if data == DONE or not isinstance(json_value(data), InStreamError):
                 silence.bytes_came(clock(), self._feed([(name, data)]))
         if unframed:
             self._feed_whole(b"".join(unframed))
-        if self.emit is not None and (news := accumulator.news()) is not None:
+        if self.emit is not None:
             stop_clock()  # there is nothing left to come
-            for told in self._events(news):
+            for told in self._news():
                 await self.emit(told)
 
     @property
     def _may_look_away(self) -> bool:
-        """Nobody waits for what comes next but the clocks, and the task that keeps drafts.
-
-        Somebody who listens is told all text at once, and how far arguments have come soon enough.
-        """
-        is_kept = self.live is None or self.live.is_wanted
-        is_progress = self.silence.phase is Phase.TOOL_ARGUMENTS
-        return is_kept and (self.emit is None or is_progress) and self.on_block is None
+        """Nobody waits for each block but the clocks, and the task that keeps drafts."""
+        return (self.live is None or self.live.is_wanted) and self.on_block is None
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
         """Take events in; the phase of the last content that they bear, None if they bear none."""
+        feed, decode = self.accumulator.feed, self._chunks.decode
         phase = None
-        for name, data in events:
-            value = Done() if data == _DONE else _decode(data)
-            phase = self._feed_value(name, value) or phase
-        return phase
-
-    def _feed_value(self, name: str, value: JsonValue | InStreamError | Done) -> Phase | None:
-        feed, phase = self.accumulator.feed, None
-        if isinstance(value, dict):
-            for decoded in self.adapter.decode(name, value):
-                phase = feed(decoded) or phase
-        elif isinstance(value, (InStreamError, Done)):
-            feed(value)
-        elif isinstance(value, (str, list)) and value:
-            feed(InStreamError(value))
+        for event in events:
+            for said in decode(event):
+                phase = feed(said) or phase
         return phase
 
     def _feed_whole(self, body: bytes) -> None:
@@ -252,23 +245,26 @@ class Attempt:
             return
         self.is_whole = True
         accumulator = self.accumulator
-        value = _decode(body)
-        self.silence.bytes_came(self.clock(), self._feed_value("", value))
+        self.silence.bytes_came(self.clock(), self._feed([("", body)]))
         if accumulator.is_empty and not accumulator.finish_reason and accumulator.error is None:
-            accumulator.feed(InStreamError(value))
+            accumulator.feed(InStreamError(json_value(body)))
         accumulator.feed(Done())
 
-    def _events(self, news: News) -> Iterator[RunEvent]:
-        """What a listener is told of it."""
+    def _news(self) -> list[RunEvent]:
+        """What a listener is told of what came since the last time."""
+        news = self.accumulator.news()
+        if news is None:
+            return []
         turn, attempt = self.turn, self.number
+        events: list[RunEvent] = []
         if news.restarted:
-            yield OutputDiscarded(turn=turn, attempt=attempt, discarded_bytes=0)
+            events.append(OutputDiscarded(turn=turn, attempt=attempt, discarded_bytes=0))
         if news.reasoning:
-            yield ReasoningReceived(turn=turn, attempt=attempt, text=news.reasoning)
+            events.append(ReasoningReceived(turn=turn, attempt=attempt, text=news.reasoning))
         if news.text:
-            yield TextReceived(turn=turn, attempt=attempt, text=news.text)
+            events.append(TextReceived(turn=turn, attempt=attempt, text=news.text))
         for call in news.calls:
-            yield ToolArgumentsReceived(
+            progress = ToolArgumentsReceived(
                 turn=turn,
                 attempt=attempt,
                 position=call.position,
@@ -276,28 +272,8 @@ class Attempt:
                 received_bytes=call.received_bytes,
                 lines=call.lines,
             )
-
-
-def _decode(data: bytes) -> JsonValue | InStreamError:
-    """The JSON value of an event; text that is no JSON is an error in the stream."""
-    try:
-        value: JsonValue = jiter.from_json(data)  # a fifth less than pydantic_core's
-    except ValueError:
-        text = data.decode(errors="replace")
-        try:
-            # More lenient: lone surrogate escapes, which a split emoji leaves, and raw controls.
-            value = json.loads(text, strict=False)
-        except (ValueError, RecursionError):
-            return _error_of(text.strip())
-    return value
-
-
-def _error_of(text: str) -> InStreamError | None:
-    """An event that is no JSON. Half of a chunk may hold the model's words: they name no error."""
-    if text.startswith(("{", "[")):
-        broken = f"an event that is no JSON ({len(text)} characters)"
-        return InStreamError({"error": {"type": "server_error", "message": broken}})
-    return InStreamError(text) if text else None
+            events.append(progress)
+        return events
 
 
 _CREDENTIAL_NAME = re.compile(r"auth|secret|cookie|credential|passw|(api-?|-|^)(key|token)$", re.I)
