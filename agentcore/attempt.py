@@ -6,7 +6,7 @@ Nothing is decided here. What came is folded by the accumulator; the turn asks f
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +15,7 @@ import anyio
 from agentcore.accumulator import Accumulator
 from agentcore.chunks import DONE, ChunkDecoder, json_value
 from agentcore.classification import Classification
-from agentcore.client import Client, RequestFailed
+from agentcore.client import Client, RequestFailed, Response
 from agentcore.clocks import Clocks, Silence
 from agentcore.emitter import Emitter
 from agentcore.event_loop import awaited
@@ -92,7 +92,7 @@ class Attempt:
                     self.silence.opened(self.opened_at)
                     self.accumulator.generation_id = self.adapter.generation_id(response.headers)
                     async with AsyncExitStack() as beside:
-                        await self._read(response.blocks, scope, beside)
+                        await self._read(response, scope, beside)
             except RequestFailed as failed:
                 self.error = failed.__cause__
         if scope.cancelled_caught:
@@ -153,66 +153,56 @@ class Attempt:
         return Classification(kind=KIND_OF_CAUSE[cause], rule=f"cut-{cause}", evidence=evidence)
 
     async def _read(
-        self, blocks: AsyncIterator[bytes], scope: anyio.CancelScope, beside: AsyncExitStack
+        self, response: Response, scope: anyio.CancelScope, beside: AsyncExitStack
     ) -> None:
         """Read the body; what stands in the loop is paid for every delta.
 
         Args:
-            blocks: The body.
+            response: It has begun.
             scope: Cancelled when a clock runs out.
             beside: Takes in what has to run beside the reading, once it has to.
         """
-        accumulator, silence, clock = self.accumulator, self.silence, self.clock
-        decoder = SSEDecoder()
-
+        accumulator, silence, clock, live = self.accumulator, self.silence, self.clock, self.live
+        decoder, patience = SSEDecoder(), _Patience(scope, silence)
         unframed: list[bytes] | None = []
-        finished = math.inf
         look_at = -math.inf
 
-        def stop_clock() -> None:
-            nonlocal look_at
-            scope.deadline, look_at = math.inf, -math.inf
+        async def tell() -> None:
+            began = clock()
+            await self._tell(on_wait=patience.stop)
+            now = clock()
+            patience.excuse(now - began)  # a slow display is not a silent stream
+            patience.renew(now, accumulator)
 
-        async for block in blocks:
+        tells_before_reads = self.emit is not None and response.before_reads(tell, beside)
+        async for block in response.blocks:
             now = clock()
             self.received_bytes += len(block)
             events = decoder.feed(block)
             phase = self._feed(events)
-            is_more = now < look_at and phase is silence.phase and not accumulator.is_ending
-            if is_more:  # of the same, in a burst
-                if self.emit is None or phase is Phase.TOOL_ARGUMENTS:
-                    continue
-            else:
-                silence.bytes_came(now, phase)
-                if self.on_block is not None:
-                    self.on_block(block)
-                if self.live is not None and self.live.offer(accumulator, now):
-                    await beside.enter_async_context(self.live.on_time(accumulator))
-                if unframed is not None:
-                    # Until the first event this may still turn out to be no stream at all.
-                    unframed.append(block)
-                    unframed = None if events or decoder.comments else unframed
+            if live is not None and not live.is_wanted and live.offer(accumulator, now):
+                await beside.enter_async_context(live.on_time(accumulator))
+            if now < look_at and phase is silence.phase and not accumulator.is_ending:
+                # More of the same, in a burst. Progress of arguments is told soon enough.
+                if not (self.emit is None or tells_before_reads or phase is Phase.TOOL_ARGUMENTS):
+                    await tell()
+                continue
+            silence.bytes_came(now, phase)
+            if self.on_block is not None:
+                self.on_block(block)
+            if live is not None:
+                live.offer(accumulator, now)
+            if unframed is not None:
+                # Until the first event this may still turn out to be no stream at all.
+                unframed.append(block)
+                unframed = None if events or decoder.comments else unframed
             if self.emit is not None:
-                for told in self._news():
-                    # A slow display is not a silent stream.
-                    if (waiting := self.emit.tell(told)) is not None:
-                        await awaited(waiting, on_wait=stop_clock)
-                heard = clock()
-                if is_more and heard < look_at:
-                    continue
-                silence.excuse(heard - now)
-                finished += heard - now
-                now = heard
-            deadline = silence.deadline
-            if accumulator.finish_reason:
-                # Content after a finish reason: it ended nothing, and the wait begins anew.
-                finished = now if accumulator.went_on else min(finished, now)
-                deadline = min(deadline, finished + _AFTER_FINISH_SECONDS)
+                await tell()
+            else:
+                patience.renew(now, accumulator)
             if accumulator.done or accumulator.error is not None:
                 return
-            if abs(deadline - scope.deadline) > _DEADLINE_SLACK_SECONDS:
-                scope.deadline = deadline
-            look_at = now + _LOOK_SECONDS if self._may_look_away else -math.inf
+            look_at = now + _LOOK_SECONDS if self.on_block is None else -math.inf
         for name, data in decoder.finish():
             unframed = None
             # What the end cut in two is no error of the endpoint's: the body just ended.
@@ -221,14 +211,15 @@ class Attempt:
         if unframed:
             self._feed_whole(b"".join(unframed))
         if self.emit is not None:
-            stop_clock()  # there is nothing left to come
-            for told in self._news():
-                await self.emit(told)
+            patience.stop()  # there is nothing left to come
+            await self._tell(on_wait=patience.stop)
 
-    @property
-    def _may_look_away(self) -> bool:
-        """Nobody waits for each block but the clocks, and the task that keeps drafts."""
-        return (self.live is None or self.live.is_wanted) and self.on_block is None
+    async def _tell(self, *, on_wait: Callable[[], None]) -> None:
+        """Tell the listener what came since the last time."""
+        assert self.emit is not None, "asked before"
+        for told in self._news():
+            if (waiting := self.emit.tell(told)) is not None:
+                await awaited(waiting, on_wait=on_wait)
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
         """Take events in; the phase of the last content that they bear, None if they bear none."""
@@ -274,6 +265,35 @@ class Attempt:
             )
             events.append(progress)
         return events
+
+
+@dataclass(slots=True)
+class _Patience:
+    """When reading an answer is given up: the deadline of its scope."""
+
+    scope: anyio.CancelScope
+    silence: Silence
+    finished: float = math.inf
+    """When the model said that it had finished."""
+
+    def renew(self, now: float, accumulator: Accumulator) -> None:
+        """Set it by what has come."""
+        deadline = self.silence.deadline
+        if accumulator.finish_reason:
+            # Content after a finish reason: it ended nothing, and the wait begins anew.
+            self.finished = now if accumulator.went_on else min(self.finished, now)
+            deadline = min(deadline, self.finished + _AFTER_FINISH_SECONDS)
+        if abs(deadline - self.scope.deadline) > _DEADLINE_SLACK_SECONDS:
+            self.scope.deadline = deadline
+
+    def stop(self) -> None:
+        """It is given up no more, until it is renewed."""
+        self.scope.deadline = math.inf
+
+    def excuse(self, seconds: float) -> None:
+        """Nobody waited for the answer meanwhile."""
+        self.silence.excuse(seconds)
+        self.finished += seconds
 
 
 _CREDENTIAL_NAME = re.compile(r"auth|secret|cookie|credential|passw|(api-?|-|^)(key|token)$", re.I)

@@ -36,6 +36,8 @@ _OTHER = "other"
 _PADDING = b',"obfuscation":"'
 """Random letters at the end of each chunk, which hide how long its piece is: OpenAI sends them
 where `include_obfuscation` is not false (a recorded stream: ENTERPILOT/GoModel#46)."""
+_FIRST = 4
+"""The piece of an answer that is learned from at the earliest: it has to pay for that."""
 _TRIES = 8
 """So many chunks in a row may be learned from in vain. Then this answer's chunks are no
 repetitions, and nothing more is spent on it."""
@@ -53,6 +55,7 @@ class ChunkDecoder:
         self._adapter = adapter
         is_ours = getattr(adapter.decode, "__func__", None) is ProviderAdapter.decode
         self._tries = _TRIES if is_ours else 0
+        self._pieces = 0
         self._is_padded = False
         # The pattern: what stands before the piece and after it, each with a quote of it; where
         # the piece stands, with both; and what the chunk says, the piece last.
@@ -95,6 +98,9 @@ class ChunkDecoder:
         """Take a chunk as the pattern of the next, where trying it shows that it is one."""
         piece = _maker(said[-1]) if said else None
         if piece is None:
+            return
+        self._pieces += 1
+        if self._pieces < _FIRST:
             return
         bare = _without_padding(data)
         places = [found.span(1) for found in _PIECE.finditer(bare)]

@@ -8,12 +8,19 @@ much as a hundred requests.
 
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Mapping,
+)
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from agentcore.connections import Http
+    from agentcore.httpcore_transport import Network
 
 __all__ = ["Client", "RequestFailed", "Response", "StatusError"]
 
@@ -85,6 +93,26 @@ class Response:
     """Names compare without case."""
     blocks: AsyncIterator[bytes]
     """The body, content-decoded: a block for each network read or HTTP chunk."""
+    network: "Network | None" = None
+    """What it is read from, where the stack tells of that."""
+
+    def before_reads(
+        self, work: Callable[[], Coroutine[Any, Any, None]], until: AsyncExitStack
+    ) -> bool:
+        """Have `work` done before each read of the network, which may have to wait.
+
+        Args:
+            work: Called in the middle of reading `blocks`, and awaited.
+            until: The end of it.
+
+        Returns:
+            It will be done; some stacks do not tell of reads.
+        """
+        if self.network is None:
+            return False
+        self.network.before_read = work
+        until.callback(setattr, self.network, "before_read", None)
+        return True
 
 
 class Client:
@@ -139,7 +167,11 @@ class Client:
             blocks = _blocks(response)
             is_read = False
             try:
-                yield Response(headers=response.headers, blocks=blocks)
+                yield Response(
+                    headers=response.headers,
+                    blocks=blocks,
+                    network=response.extensions.get("network"),
+                )
                 with anyio.move_on_after(_DRAIN_SECONDS), suppress(RequestFailed):
                     async for _ in blocks:
                         pass

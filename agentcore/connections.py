@@ -65,11 +65,10 @@ class Connections:
         """Load the HTTP stack, 0.1 s: no clock that watches a request may pay for that."""
         if self._idle:
             return  # it is loaded: something lies ready
-        import httpcore2  # noqa: F401
-        import httpx2  # noqa: F401
-
         if self._is_fast():
-            import agentcore.aiohttp_transport  # noqa: F401
+            import agentcore.aiohttp_transport
+        else:
+            import agentcore.httpcore_transport  # noqa: F401
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator["Http"]:
@@ -118,22 +117,21 @@ class Connections:
     def _new(self) -> "Http":
         if self.transport is not None:
             return self.transport
-        import httpx2
-
-        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
         if getproxies().keys() - {"no"}:
-            return _over_proxies(limits)
+            return _over_proxies()
         if self._is_fast():
             from agentcore.aiohttp_transport import AiohttpTransport
 
             return AiohttpTransport(verify=_tls_context(), keep_alive_seconds=KEEP_ALIVE_SECONDS)
-        return httpx2.AsyncHTTPTransport(verify=_tls_context(), limits=limits)
+        from agentcore.httpcore_transport import HttpcoreTransport
+
+        return HttpcoreTransport(verify=_tls_context(), keep_alive_seconds=KEEP_ALIVE_SECONDS)
 
     def _is_fast(self) -> bool:
         return self.fast and self.transport is None and _on_asyncio() and fast_is_installed()
 
 
-def _over_proxies(limits: "httpx2.Limits") -> "httpx2.AsyncClient":
+def _over_proxies() -> "httpx2.AsyncClient":
     """A client: proxies of every kind, and the exceptions from them, are its business.
 
     Raises:
@@ -142,6 +140,7 @@ def _over_proxies(limits: "httpx2.Limits") -> "httpx2.AsyncClient":
     """
     import httpx2
 
+    limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
     try:
         return httpx2.AsyncClient(verify=_tls_context(), limits=limits)
     except ImportError:

@@ -16,6 +16,7 @@ import jiter
 
 from agentcore.accumulator import Accumulator
 from agentcore.attempt import Attempt
+from agentcore.client import Response
 from agentcore.clocks import Silence
 from agentcore.emitter import Emitter
 from agentcore.event_loop import event_loop_clock
@@ -90,7 +91,7 @@ async def attempt(blocks: list[bytes], *, heard: bool = False) -> None:
     )
     async with AsyncExitStack() as beside:
         with anyio.CancelScope() as scope:
-            await reading._read(body(), scope, beside)
+            await reading._read(Response(headers={}, blocks=body()), scope, beside)
 
 
 def parts(stream: list[bytes]) -> dict[str, Callable[[], object]]:

@@ -1,0 +1,164 @@
+"""The stock HTTP stack: requests over httpcore2, HTTP/1.1, on asyncio and trio.
+
+httpx2's own transport is a pool of the same connections. For one request at a time, which is all
+that a transport has here, the pool costs as much as writing the request does, and its streams are
+two generators more under every block. And nobody is told when the network is read.
+"""
+
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import httpcore2
+import httpx2
+from typing_extensions import override
+
+__all__ = ["HttpcoreTransport", "Network"]
+
+
+class HttpcoreTransport(httpx2.AsyncBaseTransport):
+    """A connection to each origin that it is asked for; one request at a time.
+
+    A response has the extension `network`, a `Network`.
+    """
+
+    def __init__(self, *, verify: ssl.SSLContext, keep_alive_seconds: float) -> None:
+        """Open nothing yet.
+
+        Args:
+            verify: For every TLS connection.
+            keep_alive_seconds: How long a connection without a request is kept.
+        """
+        self._verify = verify
+        self._keep_alive_seconds = keep_alive_seconds
+        self._connections: dict[tuple[bytes, bytes, int], httpcore2.AsyncHTTPConnection] = {}
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request; gives the response once its head has come.
+
+        Raises:
+            httpx2.TransportError: The transport failed.
+        """
+        url = request.url
+        if url.scheme not in ("http", "https"):
+            raise httpx2.UnsupportedProtocol(f"{url} is no address that begins with http or https")
+        target = httpcore2.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        )
+        with _as_httpx2():
+            connection = await self._connection_to(target.origin)
+            response = await connection.handle_async_request(
+                httpcore2.Request(
+                    request.method,
+                    target,
+                    headers=request.headers.raw,
+                    content=cast("AsyncIterable[bytes]", request.stream),
+                    extensions=request.extensions,
+                )
+            )
+        return httpx2.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions={**response.extensions, "network": response.extensions["network_stream"]},
+        )
+
+    @override
+    async def aclose(self) -> None:
+        """Close every connection."""
+        while self._connections:
+            _, connection = self._connections.popitem()
+            await connection.aclose()
+
+    async def _connection_to(self, origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
+        """The one that lies ready, if it still stands; else one that is opened by its request."""
+        key = origin.scheme, origin.host, origin.port
+        connection = self._connections.get(key)
+        if connection is not None:
+            if connection.is_idle() and not connection.has_expired():
+                return connection
+            await connection.aclose()
+        connection = self._connections[key] = httpcore2.AsyncHTTPConnection(
+            origin,
+            ssl_context=self._verify,
+            keepalive_expiry=self._keep_alive_seconds,
+            network_backend=_Backend(),
+        )
+        return connection
+
+
+class Network(httpcore2.AsyncNetworkStream):
+    """A stream of the network that says when it is about to be read."""
+
+    before_read: Callable[[], Awaitable[None]] | None = None
+    """Awaited before each read; whoever sets it takes it back."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    @override
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self.before_read is not None:
+            await self.before_read()
+        return await self._stream.read(max_bytes, timeout)
+
+    @override
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    @override
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    @override
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> "Network":
+        return Network(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    @override
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore2.AnyIOBackend):
+    @override
+    async def connect_tcp(self, *args: Any, **options: Any) -> Network:
+        return Network(await super().connect_tcp(*args, **options))
+
+
+class _Body(httpx2.AsyncByteStream):
+    """Of a response, as it came: a block is an HTTP chunk, or what was read of one."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx2():
+            async for block in cast("AsyncIterable[bytes]", self._response.stream):
+                yield block
+
+    @override
+    async def aclose(self) -> None:
+        """Keep the connection if the body came to its end, else close it."""
+        await self._response.aclose()
+
+
+@contextmanager
+def _as_httpx2() -> Iterator[None]:
+    """Every failure of httpcore2 has a namesake in httpx2, which is what callers know."""
+    try:
+        yield
+    except (
+        httpcore2.TimeoutException,
+        httpcore2.NetworkError,
+        httpcore2.ProtocolError,
+    ) as error:
+        namesake = getattr(httpx2, type(error).__name__)
+        raise namesake(str(error)) from error
