@@ -167,12 +167,13 @@ class Attempt:
         unframed: list[bytes] | None = []
         look_at = -math.inf
 
-        async def tell() -> None:
+        async def tell() -> float:
             began = clock()
             await self._tell(on_wait=patience.stop)
             now = clock()
             patience.excuse(now - began)  # a slow display is not a silent stream
             patience.renew(now, accumulator)
+            return now
 
         tells_before_reads = self.emit is not None and response.before_reads(tell, beside)
         async for block in response.blocks:
@@ -197,7 +198,7 @@ class Attempt:
                 unframed.append(block)
                 unframed = None if events or decoder.comments else unframed
             if self.emit is not None:
-                await tell()
+                now = await tell()
             else:
                 patience.renew(now, accumulator)
             if accumulator.done or accumulator.error is not None:

@@ -1,7 +1,7 @@
 """Sends requests and reads their answers as bytes.
 
-The request goes out as it was encoded, over httpx2, the HTTP library of the openai SDK: proxies and
-trust stores are its business. The SDK itself has no part in it and is not loaded: its typed chunk
+The request goes out as it was encoded, over httpx2, the HTTP library of the openai SDK, or what lies
+beneath it: proxies and trust stores are its business. The SDK itself has no part in it and is not loaded: its typed chunk
 costs ten times what the wire needs, its request 300 µs more than the library's, and its import as
 much as a hundred requests.
 """
@@ -12,15 +12,15 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
-    Coroutine,
     Mapping,
 )
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -96,9 +96,7 @@ class Response:
     network: "Network | None" = None
     """What it is read from, where the stack tells of that."""
 
-    def before_reads(
-        self, work: Callable[[], Coroutine[Any, Any, None]], until: AsyncExitStack
-    ) -> bool:
+    def before_reads(self, work: Callable[[], Awaitable[object]], until: AsyncExitStack) -> bool:
         """Have `work` done before each read of the network, which may have to wait.
 
         Args:
@@ -193,24 +191,23 @@ class Client:
         Raises:
             RequestFailed: It is answered with another status or too much, or the transport failed.
         """
-        import httpx2
-
         body = bytearray()
         async with self._connections.http() as http:
             try:
-                request = httpx2.Request("GET", _url(url), headers={**_stack_headers(), **headers})
-                response = await sent(request, http)
+                response = await sent(
+                    http, "GET", _url(url), headers={**_stack_headers(), **headers}
+                )
             except Exception as error:
                 raise RequestFailed from error
+            if not response.is_success:
+                raise RequestFailed from StatusError(response, await _refusal(response))
             blocks = _blocks(response)
             try:
-                response.raise_for_status()
                 async for block in blocks:
                     body += block
                     if len(body) > max_bytes:
-                        raise ValueError(f"the answer has more than {max_bytes:,} bytes")
-            except (ValueError, httpx2.HTTPStatusError) as error:
-                raise RequestFailed from error
+                        too_much = f"the answer has more than {max_bytes:,} bytes"
+                        raise RequestFailed from ValueError(too_much)
             finally:
                 await _close(response, blocks)
         return bytes(body)
@@ -223,16 +220,14 @@ async def _opened(
     import httpx2
 
     try:
-        request = httpx2.Request(
+        response = await sent(
+            http,
             "POST",
             _url(adapter.base_url.rstrip("/") + wire.path),
             headers=_headers(wire, key),
             content=wire.body,
-            extensions={
-                "timeout": {"connect": clocks.connect, "read": None, "write": None, "pool": None}
-            },
+            connect_seconds=clocks.connect,
         )
-        response = await sent(request, http)
     except httpx2.TransportError as error:
         raise RequestFailed from (error if str(error) else _in_words(error))
     except Exception as error:

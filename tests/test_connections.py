@@ -1,11 +1,13 @@
 """Connections kept between requests and runs, and renewed without harm to others."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
+import httpcore2
 import httpx2
 import openai
 import pytest
@@ -14,9 +16,10 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from agentcore import Agent, ConfigurationError, Local, RunError
-from agentcore.client import StatusError
+from agentcore.client import Response, StatusError
 from agentcore.connections import Connections
 from agentcore.facts import facts_of_exception
+from agentcore.httpcore_transport import Network
 from agentcore.testing import RESET, Answer, Gateway, RecordedRequest, Reply, stream
 
 DONE = stream(Answer(text="done"))
@@ -290,3 +293,74 @@ async def test_a_refusal_without_an_end_is_read_so_far(tmp_path: Path) -> None:
         await agent.run("Go on.")
     assert stopped.value.kind == "server_error"
     assert all(body.is_closed and body.sent_bytes < 2 << 20 for body in bodies)
+
+
+# --- what the stock stack writes ------------------------------------------------------------
+
+
+class Written(httpcore2.AsyncNetworkStream):
+    """Keeps what is written to it; answers with `b"answer"`."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self.writes: list[bytes] = []
+        self._breaks = breaks
+
+    @override
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return b"answer"
+
+    @override
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._breaks:
+            raise httpcore2.WriteError("broken pipe")
+        self.writes.append(buffer)
+
+
+async def test_what_is_written_before_a_read_goes_out_together() -> None:
+    stream = Written()
+    network = Network(stream)
+    for part in (b"head ", b"body", b""):
+        await network.write(part)
+    assert stream.writes == []
+    assert await network.read(10) == b"answer"
+    assert await network.read(10) == b"answer"
+    assert stream.writes == [b"head body"]
+
+
+async def test_what_is_long_is_not_copied_and_keeps_its_place() -> None:
+    stream = Written()
+    network = Network(stream)
+    long = b"x" * 100_000
+    for part in (b"head", long, b"end"):
+        await network.write(part)
+    await network.read(10)
+    assert stream.writes == [b"head", long, b"end"]
+    assert stream.writes[1] is long
+
+
+async def test_an_answer_is_read_although_the_server_read_no_further() -> None:
+    network = Network(Written(breaks=True))
+    await network.write(b"request")
+    assert await network.read(10) == b"answer"
+
+
+async def test_work_before_a_read_is_awaited_until_it_is_taken_back() -> None:
+    network = Network(Written())
+    done: list[int] = []
+
+    async def work() -> None:
+        await anyio.lowlevel.checkpoint()
+        done.append(len(done))
+
+    async with AsyncExitStack() as until:
+        assert Response(headers={}, blocks=nothing(), network=network).before_reads(work, until)
+        for _ in range(2):
+            await network.read(10)
+    await network.read(10)
+    assert done == [0, 1]
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """No block."""
+    return
+    yield

@@ -5,6 +5,7 @@ server that writes bytes as they are: what is wrong with an answer is wrong belo
 """
 
 import gzip
+import json
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from agentcore.classification import classify
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks
 from agentcore.connections import Connections
+from agentcore.events import RunEvent, TextReceived
 from agentcore.facts import facts_of_exception
 from agentcore.providers.base import OutputLimit, Wire
 from agentcore.testing import Answer, Gateway, Reply, stream
@@ -472,3 +474,87 @@ async def test_a_run_that_says_no_takes_the_stock_stack(tmp_path: Path) -> None:
 
 def test_connections_are_fast_unless_told_otherwise() -> None:
     assert Connections().fast
+
+
+# --- what keeps it cheap --------------------------------------------------------------------
+
+WORDS = [f"word {number} " for number in range(300)]
+
+
+def chunked(*events: bytes) -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+async def test_a_listener_hears_a_burst_together_and_before_more_is_waited_for(
+    is_async: bool, tmp_path: Path
+) -> None:
+    """The server goes on only once all that it sent was heard."""
+    heard: list[str] = []
+    all_heard = anyio.Event()
+
+    def hear(event: RunEvent) -> None:
+        if isinstance(event, TextReceived):
+            heard.append(event.text)
+            if "".join(heard) == "".join(WORDS):
+                all_heard.set()
+
+    async def hear_and_wait(event: RunEvent) -> None:
+        await anyio.sleep(0.001)
+        hear(event)
+
+    async def serve(client: anyio.abc.SocketStream) -> None:
+        async with client:
+            await client.receive()
+            deltas = [{"choices": [{"delta": {"content": word}}]} for word in WORDS]
+            events = [b"data: %b\n\n" % json.dumps(delta).encode() for delta in deltas]
+            await client.send(HEAD + chunked(*events))
+            with anyio.fail_after(5):
+                await all_heard.wait()
+            end = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+            await client.send(chunked(b"data: %b\n\n" % json.dumps(end).encode()) + END)
+
+    async with serving_by(serve) as url:
+        agent = Agent("m", adapter=Local(base_url=url), workspace=tmp_path)
+        result = await agent.run("Go on.", on_event=hear_and_wait if is_async else hear)
+    assert result.text == "".join(WORDS)
+    assert len(heard) < len(WORDS) / 2
+
+
+async def test_a_short_request_goes_out_at_once(is_fast: bool) -> None:
+    received: list[bytes] = []
+
+    async def serve(client: anyio.abc.SocketStream) -> None:
+        async with client:
+            received.append(await client.receive())
+            await client.send(PLAIN % len(DONE) + DONE)
+
+    async with serving_by(serve) as url:
+        assert (await ask(url)).ending == "end"
+    assert received[0].endswith(b'{"a":1}')
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_not_used(tmp_path: Path) -> None:
+    async with (
+        serving(PLAIN % len(DONE) + DONE) as server,
+        Agent("m", adapter=Local(base_url=server.url), workspace=tmp_path) as agent,
+    ):
+        for _ in range(3):
+            assert len((await agent.run("Go on.")).attempts) == 1
+            await anyio.sleep(0.05)
+    assert len(server.requests) == 3
+
+
+async def test_an_endpoint_keeps_its_connection_while_another_is_asked() -> None:
+    async with (
+        Gateway(respond=lambda _: stream(Answer(text="done"))) as one,
+        Gateway(respond=lambda _: stream(Answer(text="done"))) as two,
+        Client() as client,
+    ):
+        for gateway in (one, two, one, two):
+            adapter = Local(base_url=gateway.base_url)
+            async with client.send(wire(), adapter=adapter, key="", clocks=Clocks()) as response:
+                async for _ in response.blocks:
+                    pass
+    for gateway in (one, two):
+        assert [request.connection for request in gateway.requests] == [1, 1]
