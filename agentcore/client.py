@@ -1,6 +1,6 @@
 """Sends requests and reads their answers as bytes.
 
-The request goes out as it was encoded, over httpx2, the HTTP library of the openai SDK, or over what
+The request goes out as encoded, over httpx2, the HTTP library of the openai SDK, or over what
 lies beneath it; proxies and trust stores are its business. The SDK itself has no part in it and is
 not loaded: its typed chunk costs ten times what the wire needs, its request 300 µs more than the
 library's, and its import as much as a hundred requests.
