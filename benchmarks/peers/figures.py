@@ -32,6 +32,7 @@ class Figures:
 
     date: str
     rounds: int
+    """Of the cases that were measured last."""
     quick: bool
     versions: dict[str, dict[str, str]]
     """Of each environment."""
@@ -44,6 +45,10 @@ class Figures:
     def figure(self, case: str, client: str, place: int = 0) -> float | None:
         cell = self.cells.get(case, {}).get(client)
         return cell.figure(place) if cell is not None else None
+
+    def rounds_of(self, case: str) -> int:
+        """How often the clients took turns in it; one that takes long has fewer."""
+        return max(len(cell.rounds) for cell in self.cells[case].values())
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1))

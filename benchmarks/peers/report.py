@@ -60,7 +60,7 @@ def page(figures: Figures) -> str:
     """All tables, as Markdown."""
     return "\n".join(
         (
-            f"Measured on {figures.date}; {figures.rounds} rounds.\n",
+            f"Measured on {figures.date}. Rounds: {rounds(figures)}.\n",
             "### What must be reached\n",
             targets(figures),
             "### CPU, microseconds\n",
@@ -116,7 +116,7 @@ def costs(figures: Figures) -> str:
 
     def cell(case: str, client: str) -> str:
         found = figures.cell(case, client)
-        is_less = found.rounds and len(found.rounds) < figures.rounds
+        is_less = found.rounds and len(found.rounds) < figures.rounds_of(case)
         return shown(found) + (f" ({len(found.rounds)})" if is_less else "")
 
     units = {case.name: case.unit for case in CASES}
@@ -124,6 +124,15 @@ def costs(figures: Figures) -> str:
         ("client", *(f"{case}, a {units[case]}" for case in cases)),
         [(row.name, *(cell(case, row.name) for case in cases)) for row in CLIENTS],
     )
+
+
+def rounds(figures: Figures) -> str:
+    """How many, and of which cases."""
+    by_number: dict[int, list[str]] = {}
+    for case in figures.cells:
+        by_number.setdefault(figures.rounds_of(case), []).append(f"`{case}`")
+    counts = [f"{number} of {', '.join(cases)}" for number, cases in sorted(by_number.items())]
+    return "; ".join(counts)
 
 
 def ratios(figures: Figures) -> str:
