@@ -181,18 +181,17 @@ class Attempt:
             self.received_bytes += len(block)
             events = decoder.feed(block)
             phase = self._feed(events)
-            if live is not None and not live.is_wanted and live.offer(accumulator, now):
+            # More of the same, in a burst: progress of arguments is told soon enough.
+            is_more = now < look_at and phase is silence.phase and not accumulator.is_ending
+            if live and not (is_more and live.is_wanted) and live.offer(accumulator, now):
                 await beside.enter_async_context(live.on_time(accumulator))
-            if now < look_at and phase is silence.phase and not accumulator.is_ending:
-                # More of the same, in a burst. Progress of arguments is told soon enough.
+            if is_more:
                 if not (self.emit is None or tells_before_reads or phase is Phase.TOOL_ARGUMENTS):
                     await tell()
                 continue
             silence.bytes_came(now, phase)
             if self.on_block is not None:
                 self.on_block(block)
-            if live is not None:
-                live.offer(accumulator, now)
             if unframed is not None:
                 # Until the first event this may still turn out to be no stream at all.
                 unframed.append(block)
