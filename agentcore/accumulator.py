@@ -234,8 +234,8 @@ class Accumulator:
 
     @property
     def is_ending(self) -> bool:
-        """A finish reason or an error came; more may follow all the same."""
-        return bool(self.finish_reason) or self.error is not None
+        """A finish reason, `[DONE]` or an error came; more may follow all the same."""
+        return bool(self.finish_reason) or self.done or self.error is not None
 
     @property
     def text_bytes(self) -> int:

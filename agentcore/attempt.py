@@ -97,6 +97,9 @@ class Attempt:
                 self.error = failed.__cause__
         if scope.cancelled_caught:
             self.expired = self.silence.describe()
+        if self.emit is not None:
+            for told in self._news():  # the last read may have brought it, and what broke the body
+                await self.emit(told)
 
     @property
     def failure_cause(self) -> CutCause | None:
@@ -210,9 +213,6 @@ class Attempt:
                 silence.bytes_came(clock(), self._feed([(name, data)]))
         if unframed:
             self._feed_whole(b"".join(unframed))
-        if self.emit is not None:
-            patience.stop()  # there is nothing left to come
-            await self._tell(on_wait=patience.stop)
 
     async def _tell(self, *, on_wait: Callable[[], None]) -> None:
         """Tell the listener what came since the last time."""

@@ -18,14 +18,14 @@ import anyio
 import anyio.abc
 import pytest
 
-from agentcore import Agent, ConfigurationError, Local
+from agentcore import Agent, ConfigurationError, Local, RunError
 from agentcore.classification import classify
 from agentcore.client import Client, RequestFailed
 from agentcore.clocks import Clocks
 from agentcore.connections import Connections
-from agentcore.events import RunEvent, TextReceived
+from agentcore.events import AttemptCut, RunEvent, TextReceived
 from agentcore.facts import facts_of_exception
-from agentcore.providers.base import OutputLimit, Wire
+from agentcore.providers.base import Capabilities, OutputLimit, Wire
 from agentcore.testing import Answer, Gateway, Reply, stream
 
 Step: TypeAlias = bytes | float
@@ -519,6 +519,55 @@ async def test_a_listener_hears_a_burst_together_and_before_more_is_waited_for(
         result = await agent.run("Go on.", on_event=hear_and_wait if is_async else hear)
     assert result.text == "".join(WORDS)
     assert len(heard) < len(WORDS) / 2
+
+
+def saying(word: str) -> bytes:
+    return b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": word}}]}).encode()
+
+
+async def no_sleep(_: float) -> None:
+    """Wait for nothing."""
+
+
+class NoReason(Local):
+    """An endpoint that sends no finish reason."""
+
+    capabilities = Capabilities(done_is_terminal=True)
+
+
+async def test_what_came_in_the_read_that_broke_the_body_is_heard_all_the_same(
+    tmp_path: Path, is_fast: bool
+) -> None:
+    if is_fast:
+        pytest.skip("aiohttp hands over nothing of a read that it cannot parse")
+    heard: list[str] = []
+    heard_at_a_cut: list[str] = []
+
+    def hear(event: RunEvent) -> None:
+        if isinstance(event, TextReceived):
+            heard.append(event.text)
+        elif isinstance(event, AttemptCut):
+            heard_at_a_cut.append("".join(heard))
+
+    broken = HEAD + chunked(*map(saying, WORDS[:30])) + b"odd\r\n"
+    async with serving(broken, 0.1) as server:
+        agent = Agent("m", adapter=Local(base_url=server.url), workspace=tmp_path, sleep=no_sleep)
+        with pytest.raises(RunError):
+            await agent.run("Go on.", on_event=hear)
+    assert heard_at_a_cut[0] == "".join(WORDS[:30])
+
+
+async def test_the_end_is_seen_where_it_comes_with_the_last_words_of_a_burst(
+    tmp_path: Path,
+) -> None:
+    """The server keeps the connection open: who looked for more would be there until a clock."""
+    *words, last = map(saying, WORDS[:30])
+    burst = HEAD + chunked(*words, last + b"data: [DONE]\n\n")
+    async with serving(burst, 10.0) as server:
+        agent = Agent("m", adapter=NoReason(base_url=server.url), workspace=tmp_path)
+        with anyio.fail_after(5):
+            result = await agent.run("Go on.", on_event=lambda _: None)
+    assert result.text == "".join(WORDS[:30])
 
 
 async def test_a_short_request_goes_out_at_once(is_fast: bool) -> None:
