@@ -238,7 +238,8 @@ class Attempt:
         accumulator = self.accumulator
         self.silence.bytes_came(self.clock(), self._feed([("", body)]))
         if accumulator.is_empty and not accumulator.finish_reason and accumulator.error is None:
-            accumulator.feed(InStreamError(json_value(body)))
+            value = json_value(body)
+            accumulator.feed(value if isinstance(value, InStreamError) else InStreamError(value))
         accumulator.feed(Done())
 
     def _news(self) -> list[RunEvent]:

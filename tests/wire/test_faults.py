@@ -192,6 +192,7 @@ async def test_a_slow_stream_is_not_killed_while_content_comes(play: "Player") -
             "retry",
             id="half-a-json-line",
         ),
+        pytest.param(Reply(steps=(Send(b"[DONE]"),)), "server_error", "retry", id="a-bare-end-200"),
         pytest.param(status(401, {"error": {"message": "no"}}), "auth", "stop", id="401"),
         pytest.param(status(500, "<html>oops</html>"), "server_error", "retry", id="500-html"),
         pytest.param(status(529, ""), "overloaded", "retry", id="529-empty"),
