@@ -10,6 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
+import anyio
 import httpcore2
 import httpx2
 from typing_extensions import override
@@ -156,7 +157,14 @@ class Network(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> "Network":
-        return Network(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            # httpcore2 closes what failed, and leaves what was cancelled to the garbage collector.
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+            raise
+        return Network(stream)
 
     @override
     def get_extra_info(self, info: str) -> Any:

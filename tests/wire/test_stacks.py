@@ -9,7 +9,7 @@ import json
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -323,6 +323,24 @@ async def test_leaving_in_the_middle_closes_the_connection() -> None:
         assert scope.cancelled_caught
         with anyio.fail_after(2):
             await server.hung_up.wait()
+
+
+async def test_a_handshake_that_is_given_up_closes_the_connection() -> None:
+    hung_up = anyio.Event()
+
+    async def serve(client: anyio.abc.SocketStream) -> None:
+        async with client:
+            assert (await client.receive()).startswith(TLS_HELLO)
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await client.receive()
+            hung_up.set()
+
+    async with serving_by(serve) as url:
+        with anyio.move_on_after(0.2) as scope:
+            await ask(url.replace("http:", "https:"))
+        assert scope.cancelled_caught
+        with anyio.fail_after(2):
+            await hung_up.wait()
 
 
 async def test_a_connection_is_used_again_when_the_body_was_read_to_its_end() -> None:
