@@ -172,7 +172,9 @@ class Attempt:
 
         async def tell() -> float:
             began = clock()
-            await self._tell(on_wait=patience.stop)
+            for told in self._news():
+                if self.emit is not None and (waiting := self.emit.tell(told)) is not None:
+                    await awaited(waiting, on_wait=patience.stop)
             now = clock()
             patience.excuse(now - began)  # a slow display is not a silent stream
             patience.renew(now, accumulator)
@@ -213,13 +215,6 @@ class Attempt:
                 silence.bytes_came(clock(), self._feed([(name, data)]))
         if unframed:
             self._feed_whole(b"".join(unframed))
-
-    async def _tell(self, *, on_wait: Callable[[], None]) -> None:
-        """Tell the listener what came since the last time."""
-        assert self.emit is not None, "asked before"
-        for told in self._news():
-            if (waiting := self.emit.tell(told)) is not None:
-                await awaited(waiting, on_wait=on_wait)
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
         """Take events in; the phase of the last content that they bear, None if they bear none."""

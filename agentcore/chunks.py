@@ -102,11 +102,11 @@ class ChunkDecoder:
         self._pieces += 1
         if self._pieces < _FIRST:
             return
+        self._tries -= 1
         bare = _without_padding(data)
         places = [found.span(1) for found in _PIECE.finditer(bare)]
         if len(places) != 1:
             return
-        self._tries -= 1
         begin, end = places[0]
         head, tail, before = bare[:begin], bare[end:], said[:-1]
         tried = json_value(b"%b%b%b" % (head, _OTHER.encode(), tail))

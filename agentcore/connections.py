@@ -187,7 +187,7 @@ async def sent(
     """
     import httpx2
 
-    if not isinstance(http, (httpx2.AsyncBaseTransport, httpx2.AsyncClient)):
+    if not isinstance(http, httpx2.AsyncClient) and not hasattr(http, "handle_async_request"):
         return await http.send(
             method, url, headers=headers, content=content, connect_seconds=connect_seconds
         )
@@ -197,7 +197,9 @@ async def sent(
     )
     if isinstance(http, httpx2.AsyncClient):
         return await http.send(request, stream=True, auth=None)
-    return await http.handle_async_request(request)
+    response = await http.handle_async_request(request)
+    response.request = request
+    return response
 
 
 async def closed(connections: "Http") -> None:

@@ -60,7 +60,9 @@ class HttpcoreTransport:
             httpx2.TransportError: The transport failed.
         """
         if url.scheme not in ("http", "https"):
-            raise httpx2.UnsupportedProtocol(f"{url} is no address that begins with http or https")
+            raise httpx2.UnsupportedProtocol(
+                f"an address begins with http:// or https://, and not with {url.scheme!r}"
+            )
         target = httpcore2.URL(
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
@@ -95,19 +97,19 @@ class HttpcoreTransport:
 
     async def _connection_to(self, origin: httpcore2.Origin) -> httpcore2.AsyncHTTPConnection:
         """The one that lies ready, if it still stands; else one that is opened by its request."""
-        key = origin.scheme, origin.host, origin.port
-        connection = self._connections.get(key)
-        if connection is not None:
-            if connection.is_idle() and not connection.has_expired():
-                return connection
-            await connection.aclose()
-        connection = self._connections[key] = httpcore2.AsyncHTTPConnection(
-            origin,
-            ssl_context=self._verify,
-            keepalive_expiry=self._keep_alive_seconds,
-            network_backend=_Backend(),
-        )
-        return connection
+        for place, connection in list(self._connections.items()):
+            if not connection.is_idle() or connection.has_expired():
+                del self._connections[place]
+                await connection.aclose()
+        wanted = origin.scheme, origin.host, origin.port
+        if wanted not in self._connections:
+            self._connections[wanted] = httpcore2.AsyncHTTPConnection(
+                origin,
+                ssl_context=self._verify,
+                keepalive_expiry=self._keep_alive_seconds,
+                network_backend=_Backend(),
+            )
+        return self._connections[wanted]
 
 
 class Network(httpcore2.AsyncNetworkStream):

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from agentcore import chunks as chunks_module
 from agentcore.chunks import ChunkDecoder
 from agentcore.events import (
     Done,
@@ -175,6 +176,22 @@ def test_an_answer_that_never_repeats_is_not_learned_from_for_long(
     ]
     assert said_by(chunks) == [TextDelta(number) for number in NUMBERS]
     assert len(whole) == len(NUMBERS) + 8
+
+
+def test_an_answer_with_two_pieces_a_chunk_is_not_searched_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[bytes] = []
+    without_padding = chunks_module._without_padding
+
+    def watched(data: bytes) -> bytes:
+        searched.append(data)
+        return without_padding(data)
+
+    monkeypatch.setattr(chunks_module, "_without_padding", watched)
+    two = '{"reasoning":%s,"reasoning_content":%s}'
+    said_by([_chunk(HEADS[0], two, ENDS[0], f'"{number}"') for number in NUMBERS])
+    assert len(searched) == 8
 
 
 def test_a_change_on_the_way_is_learned_anew(whole: list[JsonObject]) -> None:

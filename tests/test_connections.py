@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from agentcore import Agent, ConfigurationError, Local, RunError
-from agentcore.client import Response, StatusError
+from agentcore.client import Client, Response, StatusError
 from agentcore.connections import Connections
 from agentcore.facts import facts_of_exception
 from agentcore.httpcore_transport import Network
@@ -126,6 +126,23 @@ async def test_what_lay_ready_for_long_is_closed(
         await anyio.sleep(0.1)
         await agent.run("Go on.")
     assert numbers(gateway) == [1, 2]
+
+
+async def test_what_lay_ready_for_long_is_closed_while_others_are_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agentcore.connections.KEEP_ALIVE_SECONDS", 0.2)
+    async with (
+        Gateway(respond=lambda _: DONE) as one,
+        Gateway(respond=lambda _: DONE) as two,
+        Client(fast=False) as client,
+    ):
+        for gateway in (one, two, two, two, two):
+            await client.get(f"{gateway.base_url}/models", headers={}, max_bytes=100_000)
+            await anyio.sleep(0.1)
+        assert sockets_to(one) == []
+        assert len(sockets_to(two)) == 1
+        assert numbers(two) == [1, 1, 1, 1]
 
 
 async def test_a_block_inside_a_block_is_refused(tmp_path: Path) -> None:
