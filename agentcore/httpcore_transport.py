@@ -136,7 +136,7 @@ class Network(httpcore2.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Have it sent: at once where it is much, else with what follows, before the next read.
 
-        So a short request goes out as one packet, head and body: that saves a tenth of its cost.
+        So a short request goes out as one packet, head and body, after one round of the event loop.
         """
         if len(buffer) > _JOINED_BYTES:
             await self._send()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 from benchmarks.peers import report
@@ -48,17 +49,26 @@ def measure_imports(figures: Figures, machine: Machine, packages: dict[str, str]
         figures.cell("import", package).rounds.append([whole - bare])
 
 
-def measure_case(figures: Figures, machine: Machine, case: Case, clients: list[Client]) -> None:
-    """All rounds of one case."""
-    if not case.has_frameworks:
-        clients = [client for client in clients if not client.is_framework]
-    size = case.quick if figures.quick else case.size
+def measure_cases(
+    figures: Figures, machine: Machine, cases: Sequence[Case], clients: Sequence[Client]
+) -> None:
+    """All rounds of the cases of one group."""
+
+    def size(case: Case) -> int:
+        return case.quick if figures.quick else case.size
+
+    def measured(case: Case) -> list[Client]:
+        return [client for client in clients if case.has_frameworks or not client.is_framework]
+
     for _ in range(figures.rounds):
         for client in clients:
-            measure(figures, machine, case.name, size, client)
-    names = [client.name for client in clients]
-    title = f"µs of CPU a {case.unit}, {case.name} {size:,}"
-    show(report.case_table(figures, case.name, title, names))
+            for case in cases:
+                if client in measured(case):
+                    measure(figures, machine, case.name, size(case), client)
+    for case in cases:
+        names = [client.name for client in measured(case)]
+        title = f"µs of CPU a {case.unit}, {case.name} {size(case):,}"
+        show(report.case_table(figures, case.name, title, names))
 
 
 def run(options: argparse.Namespace, machine: Machine) -> Figures:
@@ -76,11 +86,14 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
     if options.add:
         known = Figures.load(SAVED)
         figures.versions = known.versions | figures.versions
-        figures.cells = {name: row for name, row in known.cells.items() if name not in options.only}
-    for row in CASES:
-        if row.name in options.only:
-            measure_case(figures, machine, row, clients)
-            keep(figures)
+        figures.cells = known.cells
+        for case in options.only:
+            row = figures.cells.get(case, {})
+            figures.cells[case] = {c: row[c] for c in row if c not in options.clients}
+    wanted = [case for case in CASES if case.name in options.only]
+    for _, group in groupby(wanted, key=lambda case: case.group or case.name):
+        measure_cases(figures, machine, list(group), clients)
+        keep(figures)
     if "memory" in options.only:
         size = MEMORY_QUICK if options.quick else MEMORY_SIZE
         for client in clients:
@@ -127,7 +140,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small sizes; no figures to keep")
     parser.add_argument("--python", default="", help="measure with this interpreter alone")
-    parser.add_argument("--add", action="store_true", help="keep the last run's other cases")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what the last run has of other cases and clients"
+    )
     parser.add_argument("--write", action="store_true", help="rewrite docs/performance.md")
     options = parser.parse_args()
     if options.write and options.quick:

@@ -51,6 +51,8 @@ class Case:
     """What the size counts: figures are microseconds of CPU for one of it."""
     has_frameworks: bool = True
     """Whether frameworks are measured too; some would take minutes."""
+    group: str = ""
+    """Cases of one group are measured in turns, for their figures are compared."""
     paced: bool = False
     """Each event is meant to come while the client sleeps; `measure` counts its sleeps."""
 
@@ -127,8 +129,8 @@ def concurrent(deltas: int) -> Measurement:
 CASES = (
     Case("text", "text", text, 20_000, 2_000, 200, "delta"),
     Case("mixed", "text", mixed, 20_000, 2_000, 200, "delta"),
-    Case("tool", "tool", tool, 50_000, 5_000, 200, "delta"),
-    Case("tool-tenth", "tool", tool, 5_000, 500, 200, "delta"),
+    Case("tool", "tool", tool, 50_000, 5_000, 200, "delta", group="growth"),
+    Case("tool-tenth", "tool", tool, 5_000, 500, 200, "delta", group="growth"),
     Case("tool-paced", "tool", tool_paced, 1_000, 200, 50, "delta", paced=True),
     Case("one-turn", "text", one_turn, 100, 20, 5, "request"),
     Case("loop", "loop", loop, 200, 20, 5, "turn"),

@@ -46,6 +46,19 @@ class Figures:
         cell = self.cells.get(case, {}).get(client)
         return cell.figure(place) if cell is not None else None
 
+    def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> float | None:
+        """One figure over another, each given by case and client; None where one is missing.
+
+        It is the median of what each round gives: a shared machine is half as fast again in one
+        second as in the next, and what one round measured lies close together. Where one had fewer
+        rounds, it is the ratio of the medians.
+        """
+        above, below = (self.cells.get(case, {}).get(name, Cell()) for case, name in (over, under))
+        if len(above.rounds) == len(below.rounds) > 0:
+            return median(a[0] / b[0] for a, b in zip(above.rounds, below.rounds, strict=True))
+        figure, reference = above.figure(), below.figure()
+        return figure / reference if figure and reference else None
+
     def rounds_of(self, case: str) -> int:
         """How often the clients took turns in it; one that takes long has fewer."""
         return max(len(cell.rounds) for cell in self.cells[case].values())

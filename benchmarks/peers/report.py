@@ -21,11 +21,10 @@ def case_table(figures: Figures, case: str, title: str, names: list[str]) -> str
     lines = [f"\n{title:<42}{'':>10}{'× floor':>10}{'× SDK':>10}  rounds"]
     for name in names:
         cell = figures.cell(case, name)
-        figure = cell.figure()
         lines.append(
             f"  {name:<40}{shown(cell):>10}"
-            f"{ratio(figure, figures.figure(case, FLOOR)):>10}"
-            f"{ratio(figure, figures.figure(case, reference)):>10}  {len(cell.rounds)}"
+            f"{ratio(figures, case, name, FLOOR):>10}"
+            f"{ratio(figures, case, name, reference):>10}  {len(cell.rounds)}"
         )
     return "\n".join(lines)
 
@@ -45,8 +44,9 @@ def digits(figure: float) -> str:
     return f"{figure:,.{decimals}f}"
 
 
-def ratio(figure: float | None, reference: float | None) -> str:
-    return "" if figure is None or not reference else f"{figure / reference:.2f}"
+def ratio(figures: Figures, case: str, client: str, reference: str) -> str:
+    measured = figures.ratio((case, client), (case, reference))
+    return "" if measured is None else f"{measured:.2f}"
 
 
 def write(figures: Figures) -> None:
@@ -89,8 +89,8 @@ def targets(figures: Figures) -> str:
         [target.what, target.must, *verdict(target.measured(figures), target.is_reached)]
         for target in TARGETS
     ]
-    small, large = (figures.figure(case, OURS) for case in ("tool-tenth", "tool"))
-    growth = 10 * large / small if small and large else None
+    growth = figures.ratio(("tool", OURS), ("tool-tenth", OURS))
+    growth = 10 * growth if growth is not None else None
     low, high = GROWTH
     is_linear = verdict(growth, lambda measured: low <= measured <= high)
     rows.append(["CPU of ten times the deltas", f"{low:g} to {high:g} ×", *is_linear])
@@ -139,8 +139,7 @@ def ratios(figures: Figures) -> str:
     cases = measured_cases(figures)
 
     def cell(case: str, client: str) -> str:
-        figure = figures.figure(case, client)
-        pair = [ratio(figure, figures.figure(case, reference)) for reference in (FLOOR, SDK)]
+        pair = [ratio(figures, case, client, reference) for reference in (FLOOR, SDK)]
         return " · ".join(filter(None, pair)) or "–"
 
     return table(
@@ -151,10 +150,12 @@ def ratios(figures: Figures) -> str:
 
 def imports(figures: Figures) -> str:
     found = figures.cells.get("import", {})
-    reference = figures.figure("import", "openai")
     return table(
         ("import", "ms of CPU", "× openai"),
-        [(name, shown(cell), ratio(cell.figure(), reference)) for name, cell in found.items()],
+        [
+            (name, shown(cell), ratio(figures, "import", name, "openai"))
+            for name, cell in found.items()
+        ],
     )
 
 

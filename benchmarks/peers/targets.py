@@ -36,10 +36,9 @@ class Target:
     def measured(self, figures: Figures) -> float | None:
         """The ratio; None where one of the figures is missing."""
         ratios = [
-            over / under
+            ratio
             for case in self.cases
-            if (over := figure(figures, case, self.over))
-            and (under := figure(figures, case, self.under))
+            if (ratio := between(figures, case, self.over, self.under)) is not None
         ]
         if len(ratios) < len(self.cases):
             return None
@@ -47,6 +46,14 @@ class Target:
 
     def is_reached(self, ratio: float) -> bool:
         return ratio <= self.bound if self.sense == "≤" else ratio >= self.bound
+
+
+def between(figures: Figures, case: str, over: str, under: str) -> float | None:
+    """One client's figure over another's; None where one is missing."""
+    if FRAMEWORK not in (over, under):
+        return figures.ratio((case, over), (case, under))
+    above, below = (figure(figures, case, client) for client in (over, under))
+    return above / below if above and below else None
 
 
 def figure(figures: Figures, case: str, client: str) -> float | None:
