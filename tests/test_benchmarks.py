@@ -41,6 +41,23 @@ def test_a_client_that_loses_a_character_fails() -> None:
     assert "what was sent did not arrive: 8 characters of 9" in ran.stderr
 
 
+def test_a_ratio_is_taken_within_rounds_of_one_run() -> None:
+    program = """
+from benchmarks.peers.figures import Cell, Figures
+figures = Figures(date="2026-01-01", rounds=3, quick=False, versions={})
+figures.cells["text"] = {
+    "a": Cell(rounds=[[2.0], [30.0], [4.0]]),
+    "b": Cell(rounds=[[1.0], [10.0], [1.0]]),
+    "fewer": Cell(rounds=[[8.0]]),
+    "later": Cell(rounds=[[1.0], [1.0], [2.0]], run="another"),
+}
+print([figures.ratio(("text", "a"), ("text", other)) for other in ("b", "fewer", "later", "none")])
+"""
+    ran = run("-c", program)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "[3.0, 0.5, 4.0, None]\n"
+
+
 def test_a_bound_that_is_not_kept_is_told() -> None:
     """Of several cases the worst counts; what was not measured is neither kept nor broken."""
     program = """

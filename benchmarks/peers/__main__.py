@@ -77,8 +77,10 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
     if not machine.python:
         clients = [c for c in clients if Path(machine.interpreter(c.environment)).exists()]
     environments = dict.fromkeys(client.environment for client in clients)
+    now = datetime.now(UTC)
     figures = Figures(
-        date=datetime.now(UTC).date().isoformat(),
+        date=now.date().isoformat(),
+        run=now.isoformat(),
         rounds=options.rounds,
         quick=options.quick,
         versions={name: machine.versions(name) for name in environments},

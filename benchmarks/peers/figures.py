@@ -20,6 +20,8 @@ class Cell:
     has_failed: bool = False
     seconds: float = 0.0
     """What measuring it has taken."""
+    run: str = ""
+    """When the run began that measured it."""
 
     def figure(self, place: int = 0) -> float | None:
         """The median of the rounds; None where nothing was measured."""
@@ -31,6 +33,8 @@ class Figures:
     """All of a run."""
 
     date: str
+    run: str = ""
+    """When this run began."""
     rounds: int
     """Of the cases that were measured last."""
     quick: bool
@@ -40,7 +44,7 @@ class Figures:
     """By case, then by client."""
 
     def cell(self, case: str, client: str) -> Cell:
-        return self.cells.setdefault(case, {}).setdefault(client, Cell())
+        return self.cells.setdefault(case, {}).setdefault(client, Cell(run=self.run))
 
     def figure(self, case: str, client: str, place: int = 0) -> float | None:
         cell = self.cells.get(case, {}).get(client)
@@ -51,10 +55,10 @@ class Figures:
 
         It is the median of what each round gives: a shared machine is half as fast again in one
         second as in the next, and what one round measured lies close together. Where one had fewer
-        rounds, it is the ratio of the medians.
+        rounds, or they are of two runs, it is the ratio of the medians.
         """
         above, below = (self.cells.get(case, {}).get(name, Cell()) for case, name in (over, under))
-        if len(above.rounds) == len(below.rounds) > 0:
+        if above.run == below.run and len(above.rounds) == len(below.rounds) > 0:
             return median(a[0] / b[0] for a, b in zip(above.rounds, below.rounds, strict=True))
         figure, reference = above.figure(), below.figure()
         return figure / reference if figure and reference else None
