@@ -98,7 +98,8 @@ class Attempt:
         if scope.cancelled_caught:
             self.expired = self.silence.describe()
         if self.emit is not None:
-            for told in self._news():  # the last read may have brought it, and what broke the body
+            # One read may bring text and what breaks the body: no other follows to tell it before.
+            for told in self._news():
                 await self.emit(told)
 
     @property
@@ -171,6 +172,7 @@ class Attempt:
         look_at = -math.inf
 
         async def tell() -> float:
+            """Tell the listener what has come; gives the time after it."""
             began = clock()
             for told in self._news():
                 if self.emit is not None and (waiting := self.emit.tell(told)) is not None:
@@ -186,11 +188,12 @@ class Attempt:
             self.received_bytes += len(block)
             events = decoder.feed(block)
             phase = self._feed(events)
-            # More of the same, in a burst: progress of arguments is told soon enough.
+            # In a burst, more of the same: the clocks need not hear of it.
             is_more = now < look_at and phase is silence.phase and not accumulator.is_ending
             if live and not (is_more and live.is_wanted) and live.offer(accumulator, now):
                 await beside.enter_async_context(live.on_time(accumulator))
             if is_more:
+                # Text is told at once where no read tells it; progress of arguments soon enough.
                 if not (self.emit is None or tells_before_reads or phase is Phase.TOOL_ARGUMENTS):
                     await tell()
                 continue

@@ -2,12 +2,15 @@
 
 A chunk of a large write is the chunk before it with another piece of text in one place, and so
 50,000 times. What stands around the piece is learned from one chunk and compared as bytes in the
-next; then the piece alone is decoded, at a fifth of what the whole chunk costs. Pure.
+next; then the piece alone is decoded, at a quarter to a third of what the whole chunk costs. That
+is no guess: a head that ends inside a string, one JSON string, and the rest can be read in one way.
+Pure.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import jiter
 from pydantic import JsonValue
@@ -43,6 +46,33 @@ _TRIES = 8
 repetitions, and nothing more is spent on it."""
 
 
+@dataclass(slots=True)
+class _Pattern:
+    """A chunk all but its piece."""
+
+    head: bytes
+    """What stands before the piece, with the quote that opens it."""
+    tail: bytes
+    """What stands after it, with the quote that closes it."""
+    before: tuple[StreamEvent, ...]
+    """What the chunk says beside the piece."""
+    make: Callable[[str], StreamEvent]
+    """How it says the piece, which is last."""
+    is_padded: bool
+
+    def piece_of(self, data: bytes) -> str:
+        """The piece of a chunk that is this one but for it; empty if it is not, or has none."""
+        bare = _without_padding(data) if self.is_padded else data
+        if not (bare.startswith(self.head) and bare.endswith(self.tail)):
+            return ""
+        try:
+            # With both quotes: it is one JSON string, or the chunk is none of this pattern.
+            text: str = jiter.from_json(bare[len(self.head) - 1 : 1 - len(self.tail)])
+        except ValueError:
+            return ""
+        return text
+
+
 class ChunkDecoder:
     """Decodes the chunks of one answer, each as if it were the only one."""
 
@@ -54,39 +84,28 @@ class ChunkDecoder:
         """
         self._adapter = adapter
         is_ours = getattr(adapter.decode, "__func__", None) is ProviderAdapter.decode
-        self._tries = _TRIES if is_ours else 0
-        self._pieces = 0
-        self._is_padded = False
-        # The pattern: what stands before the piece and after it, each with a quote of it; where
-        # the piece stands, with both; and what the chunk says, the piece last.
-        self._heads: tuple[bytes, ...] = ()  # none: no data begins so
-        self._tail = b""
-        self._begin = self._end = 0
-        self._before: tuple[StreamEvent, ...] = ()
-        self._piece: Callable[[str], StreamEvent] = TextDelta
+        self._tries_left = _TRIES if is_ours else 0
+        self._pieces_seen = 0
+        self._pattern: _Pattern | None = None
+        """Of the chunk before, if that was one."""
 
     def decode(self, event: ServerSentEvent) -> Iterable[StreamEvent]:
         """What one event of the stream says."""
         name, data = event
-        bare = _without_padding(data) if self._is_padded else data
-        if bare.startswith(self._heads) and bare.endswith(self._tail) and not name:
-            try:
-                text = jiter.from_json(bare[self._begin : self._end])
-            except ValueError:
-                text = ""  # more than one string, or a broken one
-            if text:
-                self._tries = _TRIES
-                return (*self._before, self._piece(text))
+        pattern = self._pattern
+        if pattern is not None and not name and (text := pattern.piece_of(data)):
+            self._tries_left = _TRIES
+            return (*pattern.before, pattern.make(text))
+        self._pattern = None
         return self._decode_whole(name, data)
 
     def _decode_whole(self, name: str, data: bytes) -> Iterable[StreamEvent]:
-        self._heads = ()
         if data == DONE:
             return (Done(),)
         value = json_value(data)
         if isinstance(value, dict):
             said = self._adapter.decode(name, value)
-            if self._tries and not name:
+            if self._tries_left and not name:
                 said = tuple(said)
                 self._learn(data, said)
             return said
@@ -96,13 +115,13 @@ class ChunkDecoder:
 
     def _learn(self, data: bytes, said: tuple[StreamEvent, ...]) -> None:
         """Take a chunk as the pattern of the next, where trying it shows that it is one."""
-        piece = _maker(said[-1]) if said else None
-        if piece is None:
+        make = _maker(said[-1]) if said else None
+        if make is None:
             return
-        self._pieces += 1
-        if self._pieces < _FIRST:
+        self._pieces_seen += 1
+        if self._pieces_seen < _FIRST:
             return
-        self._tries -= 1
+        self._tries_left -= 1
         bare = _without_padding(data)
         places = [found.span(1) for found in _PIECE.finditer(bare)]
         if len(places) != 1:
@@ -112,11 +131,8 @@ class ChunkDecoder:
         tried = json_value(b"%b%b%b" % (head, _OTHER.encode(), tail))
         if not isinstance(tried, dict):
             return
-        if tuple(self._adapter.decode("", tried)) == (*before, piece(_OTHER)):
-            self._heads, self._tail = (head,), tail
-            self._begin, self._end = len(head) - 1, 1 - len(tail)
-            self._before, self._piece = before, piece
-            self._is_padded = bare is not data
+        if tuple(self._adapter.decode("", tried)) == (*before, make(_OTHER)):
+            self._pattern = _Pattern(head, tail, before, make, is_padded=bare is not data)
 
 
 def _without_padding(data: bytes) -> bytes:

@@ -320,7 +320,7 @@ def _version() -> str:
 
 @lru_cache(maxsize=64)
 def _url(url: str) -> "httpx2.URL":
-    """Parsed once: a third of what building a request costs."""
+    """Parsed once: every request goes to the same few."""
     import httpx2
 
     return httpx2.URL(url)

@@ -170,15 +170,15 @@ async def sent(
 ) -> "httpx2.Response":
     """The response, whatever its status, once its head has come; its body is still to be read.
 
-    Past a client, which does much that is not wanted here: it follows redirects, which would carry
-    the conversation, and headers with credentials, to a host that nobody named; it keeps cookies,
-    and reads credentials from files. And it costs a tenth of a short request.
+    Past a client, except where the environment names a proxy. It does much that is not wanted here:
+    it follows redirects, which would carry the conversation, and headers with credentials, to a
+    host that nobody named; it keeps cookies, and reads credentials from files.
 
     Args:
         http: A transport that no other request uses.
         method: As HTTP spells it.
         url: Absolute.
-        headers: All but `host` and those that frame the body.
+        headers: None that frames the body; `host` is added where it is missing.
         content: The body; None for none.
         connect_seconds: How long an open connection may take to get; None for no limit.
 
@@ -187,6 +187,7 @@ async def sent(
     """
     import httpx2
 
+    # `HttpcoreTransport`, unnamed here: the extra `fast` does without it, and without its import.
     if not isinstance(http, httpx2.AsyncClient) and not hasattr(http, "handle_async_request"):
         return await http.send(
             method, url, headers=headers, content=content, connect_seconds=connect_seconds

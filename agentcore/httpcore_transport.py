@@ -52,7 +52,7 @@ class HttpcoreTransport:
         Args:
             method: As HTTP spells it.
             url: Absolute.
-            headers: All but `host` and those that frame the body.
+            headers: None that frames the body; `host` is added where it is missing.
             content: The body; None for none.
             connect_seconds: How long an open connection may take to get; None for no limit.
 
@@ -137,6 +137,7 @@ class Network(httpcore2.AsyncNetworkStream):
         """Have it sent: at once where it is much, else with what follows, before the next read.
 
         So a short request goes out as one packet, head and body, after one round of the event loop.
+        No timeout of a write is kept: none is given here.
         """
         if len(buffer) > _JOINED_BYTES:
             await self._send()
@@ -199,7 +200,10 @@ class _Body(httpx2.AsyncByteStream):
 
 @contextmanager
 def _as_httpx2() -> Iterator[None]:
-    """Every failure of httpcore2 has a namesake in httpx2, which is what callers know."""
+    """Failures of network and protocol have namesakes in httpx2, which are what callers know.
+
+    Others do not come: there is one request at a time, no proxy, and the scheme is checked.
+    """
     try:
         yield
     except (

@@ -31,6 +31,8 @@ from agentcore.sse import SSEDecoder
 DELTAS = 2_000
 ROUNDS = 40
 LARGE = 65_536
+BLOCKS_A_READ = 250
+"""Of one event each: about as many as lie in a read of 64 KiB."""
 ADAPTER = Local(base_url="http://bench.test/v1")
 WIRE = ADAPTER.encode(
     Request(model="bench", family=family_of("bench"), messages=(UserMessage(content="Go on."),))
@@ -75,9 +77,12 @@ def large(blocks: Iterable[bytes]) -> list[bytes]:
 
 async def attempt(blocks: list[bytes], *, heard: bool = False) -> None:
     """A whole answer through the loop that reads one, with its clocks; read from no network."""
+    network = Network(AsyncNetworkStream())
 
     async def body() -> AsyncIterator[bytes]:
-        for block in blocks:
+        for number, block in enumerate(blocks):
+            if number % BLOCKS_A_READ == 0 and network.before_read is not None:
+                await network.before_read()
             yield block
 
     clock = event_loop_clock()
@@ -94,7 +99,7 @@ async def attempt(blocks: list[bytes], *, heard: bool = False) -> None:
     )
     async with AsyncExitStack() as beside:
         with anyio.CancelScope() as scope:
-            response = Response(headers={}, blocks=body(), network=Network(AsyncNetworkStream()))
+            response = Response(headers={}, blocks=body(), network=network)
             await reading._read(response, scope, beside)
 
 

@@ -41,21 +41,48 @@ def test_a_client_that_loses_a_character_fails() -> None:
     assert "what was sent did not arrive: 8 characters of 9" in ran.stderr
 
 
-def test_a_ratio_is_taken_within_rounds_of_one_run() -> None:
+def test_a_ratio_is_taken_within_rounds() -> None:
     program = """
 from benchmarks.peers.figures import Cell, Figures
 figures = Figures(date="2026-01-01", rounds=3, quick=False, versions={})
 figures.cells["text"] = {
-    "a": Cell(rounds=[[2.0], [30.0], [4.0]]),
-    "b": Cell(rounds=[[1.0], [10.0], [1.0]]),
-    "fewer": Cell(rounds=[[8.0]]),
-    "later": Cell(rounds=[[1.0], [1.0], [2.0]], run="another"),
+    "a": Cell(rounds={"1": [2.0], "2": [30.0], "3": [4.0]}),
+    "b": Cell(rounds={"1": [1.0], "2": [10.0], "3": [1.0]}),
+    "fewer": Cell(rounds={"3": [8.0]}),
+    "later": Cell(rounds={"4": [1.0], "5": [1.0], "6": [2.0]}),
 }
-print([figures.ratio(("text", "a"), ("text", other)) for other in ("b", "fewer", "later", "none")])
+others = ("b", "fewer", "later", "none")
+print([figures.ratio(("text", "a"), ("text", other)) for other in others])
 """
     ran = run("-c", program)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "[3.0, 0.5, 4.0, None]\n"
+
+
+def test_what_is_measured_anew_takes_the_place_of_what_was() -> None:
+    """And a run that was ended before all of it was measured can still be written up."""
+    program = """
+from benchmarks.peers import report
+from benchmarks.peers.__main__ import kept
+from benchmarks.peers.figures import Cell, Figures
+cells = {
+    "import": {"openai": Cell(rounds={"1": [800.0]})},
+    "text": {"agno": Cell(rounds={"1": [200.0]}), "agentcore": Cell(rounds={"1": [20.0]})},
+    "tool": {"agentcore": Cell(rounds={"1": [20.0]})},
+    "loop": {"agentcore": Cell(rounds={"1": [20.0]})},
+}
+left = kept(cells, ["import", "text", "tool"], ["agentcore"])
+print({case: sorted(row) for case, row in sorted(left.items())})
+figures = Figures(date="2026-01-01", rounds=1, quick=False, versions={}, cells=left)
+figures.cells["mixed"] = {}
+print(report.page(figures).split("\\n")[0])
+"""
+    ran = run("-c", program)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
+        "{'loop': ['agentcore'], 'text': ['agno']}",
+        "Measured on 2026-01-01. Rounds: 1 of `loop`, `text`.",
+    ]
 
 
 def test_a_bound_that_is_not_kept_is_told() -> None:
@@ -70,7 +97,8 @@ for case, client, *rounds in [
     ("tool", "agentcore-on-event", 13.0), ("tool-tenth", "agentcore", 12.0),
     ("text", "agentcore", 10.0), ("text", "agentcore-on-event", 15.0),
 ]:
-    figures.cell(case, client).rounds = [[figure] for figure in rounds]
+    for number, figure in enumerate(rounds):
+        figures.cell(case, client).rounds[f"{case} {client} {number}"] = [figure]
 figures.cell("tool", "strands").more_than = 90.0
 print(report.targets(figures))
 """

@@ -7,14 +7,14 @@ and its figure is CPU time, user and system, of that process alone.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
 from benchmarks.peers import report
 from benchmarks.peers.cases import CASES, LIMIT, Case
-from benchmarks.peers.figures import SAVED, Figures
+from benchmarks.peers.figures import SAVED, Cell, Figures
 from benchmarks.peers.processes import Failed, Machine, TooLong, endpoint
 from benchmarks.peers.roster import CLIENTS, IMPORTS, Client
 
@@ -23,7 +23,9 @@ FRAMEWORK_SECONDS = 10.0
 MEMORY_SIZE, MEMORY_QUICK = 50_000, 2_000
 
 
-def measure(figures: Figures, machine: Machine, case: str, size: int, client: Client) -> None:
+def measure(
+    figures: Figures, machine: Machine, case: str, size: int, client: Client, number: int = 0
+) -> None:
     """One round of one client in one case, unless it has had enough."""
     cell = figures.cell(case, client.name)
     is_enough = client.is_framework and cell.seconds > FRAMEWORK_SECONDS
@@ -33,7 +35,7 @@ def measure(figures: Figures, machine: Machine, case: str, size: int, client: Cl
     try:
         values = machine.measure(client.environment, client.module, case, size)
         if values is not None:
-            cell.rounds.append(values)
+            cell.rounds[f"{figures.run} {number}"] = values
     except TooLong:
         cell.more_than = LIMIT / size * 1e6
     except Failed:
@@ -41,12 +43,14 @@ def measure(figures: Figures, machine: Machine, case: str, size: int, client: Cl
     cell.seconds += time.monotonic() - started
 
 
-def measure_imports(figures: Figures, machine: Machine, packages: dict[str, str]) -> None:
+def measure_imports(
+    figures: Figures, machine: Machine, packages: dict[str, str], number: int
+) -> None:
     """One round: milliseconds of each import, less a bare interpreter of the same environment."""
     for package, environment in packages.items():
         bare = machine.cpu_of(environment, "pass")
         whole = machine.cpu_of(environment, f"import {package}")
-        figures.cell("import", package).rounds.append([whole - bare])
+        figures.cell("import", package).rounds[f"{figures.run} {number}"] = [whole - bare]
 
 
 def measure_cases(
@@ -60,11 +64,11 @@ def measure_cases(
     def measured(case: Case) -> list[Client]:
         return [client for client in clients if case.has_frameworks or not client.is_framework]
 
-    for _ in range(figures.rounds):
+    for number in range(figures.rounds):
         for client in clients:
             for case in cases:
                 if client in measured(case):
-                    measure(figures, machine, case.name, size(case), client)
+                    measure(figures, machine, case.name, size(case), client, number)
     for case in cases:
         names = [client.name for client in measured(case)]
         title = f"µs of CPU a {case.unit}, {case.name} {size(case):,}"
@@ -88,10 +92,7 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
     if options.add:
         known = Figures.load(SAVED)
         figures.versions = known.versions | figures.versions
-        figures.cells = known.cells
-        for case in options.only:
-            row = figures.cells.get(case, {})
-            figures.cells[case] = {c: row[c] for c in row if c not in options.clients}
+        figures.cells = kept(known.cells, options.only, options.clients)
     wanted = [case for case in CASES if case.name in options.only]
     for _, group in groupby(wanted, key=lambda case: case.group or case.name):
         measure_cases(figures, machine, list(group), clients)
@@ -104,10 +105,22 @@ def run(options: argparse.Namespace, machine: Machine) -> Figures:
         show(report.memory(figures))
     if "import" in options.only:
         packages = {name: env for name, env in IMPORTS.items() if env in environments}
-        for _ in range(options.rounds):
-            measure_imports(figures, machine, packages)
+        for number in range(options.rounds):
+            measure_imports(figures, machine, packages, number)
         show(report.case_table(figures, "import", "ms of CPU, import", list(packages)))
     return figures
+
+
+def kept(
+    cells: dict[str, dict[str, Cell]], cases: Collection[str], clients: Collection[str]
+) -> dict[str, dict[str, Cell]]:
+    """What an earlier run has of other cases, and in these of other clients."""
+    left = {case: dict(row) for case, row in cells.items() if case not in cases}
+    for case in cells.keys() & set(cases) - {"import"}:  # there a row is a package, measured anew
+        row = {name: cell for name, cell in cells[case].items() if name not in clients}
+        if row:
+            left[case] = row
+    return left
 
 
 def keep(figures: Figures) -> None:
@@ -149,6 +162,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and options.quick:
         parser.error("--write: figures of --quick are not worth writing")
+    if options.write and not options.add and (options.only != cases or options.clients != clients):
+        parser.error("--write of a part: give --add, which keeps the rest of the page")
     with endpoint(options.python) as machine:
         figures = run(options, machine)
     keep(figures)

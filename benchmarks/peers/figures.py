@@ -13,19 +13,17 @@ SAVED = Path(".venv/bench-peers.json")
 class Cell:
     """One client in one case."""
 
-    rounds: list[list[float]] = field(default_factory=list)
-    """The figures of each round: one, or for `memory` two."""
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+    """The figures of each round, by its run and number: one, or for `memory` two."""
     more_than: float | None = None
     """A lower bound, where a measurement was given up."""
     has_failed: bool = False
     seconds: float = 0.0
     """What measuring it has taken."""
-    run: str = ""
-    """When the run began that measured it."""
 
     def figure(self, place: int = 0) -> float | None:
         """The median of the rounds; None where nothing was measured."""
-        return median(figures[place] for figures in self.rounds) if self.rounds else None
+        return median(figures[place] for figures in self.rounds.values()) if self.rounds else None
 
 
 @dataclass(kw_only=True)
@@ -44,7 +42,7 @@ class Figures:
     """By case, then by client."""
 
     def cell(self, case: str, client: str) -> Cell:
-        return self.cells.setdefault(case, {}).setdefault(client, Cell(run=self.run))
+        return self.cells.setdefault(case, {}).setdefault(client, Cell())
 
     def figure(self, case: str, client: str, place: int = 0) -> float | None:
         cell = self.cells.get(case, {}).get(client)
@@ -53,19 +51,19 @@ class Figures:
     def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> float | None:
         """One figure over another, each given by case and client; None where one is missing.
 
-        It is the median of what each round gives: a shared machine is half as fast again in one
-        second as in the next, and what one round measured lies close together. Where one had fewer
-        rounds, or they are of two runs, it is the ratio of the medians.
+        It is the median of what each round gives that measured both: a shared machine is half as
+        fast again in one second as in the next, and what one round measured lies close together.
+        Where no round did, it is the ratio of the medians.
         """
         above, below = (self.cells.get(case, {}).get(name, Cell()) for case, name in (over, under))
-        if above.run == below.run and len(above.rounds) == len(below.rounds) > 0:
-            return median(a[0] / b[0] for a, b in zip(above.rounds, below.rounds, strict=True))
+        if both := above.rounds.keys() & below.rounds.keys():
+            return median(above.rounds[name][0] / below.rounds[name][0] for name in both)
         figure, reference = above.figure(), below.figure()
         return figure / reference if figure and reference else None
 
     def rounds_of(self, case: str) -> int:
         """How often the clients took turns in it; one that takes long has fewer."""
-        return max(len(cell.rounds) for cell in self.cells[case].values())
+        return max((len(cell.rounds) for cell in self.cells[case].values()), default=0)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1))

@@ -129,7 +129,7 @@ def costs(figures: Figures) -> str:
 def rounds(figures: Figures) -> str:
     """How many, and of which cases."""
     by_number: dict[int, list[str]] = {}
-    for case in figures.cells:
+    for case in filter(figures.rounds_of, figures.cells):
         by_number.setdefault(figures.rounds_of(case), []).append(f"`{case}`")
     counts = [f"{number} of {', '.join(cases)}" for number, cases in sorted(by_number.items())]
     return "; ".join(counts)

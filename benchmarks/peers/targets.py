@@ -50,19 +50,23 @@ class Target:
 
 def between(figures: Figures, case: str, over: str, under: str) -> float | None:
     """One client's figure over another's; None where one is missing."""
-    if FRAMEWORK not in (over, under):
-        return figures.ratio((case, over), (case, under))
-    above, below = (figure(figures, case, client) for client in (over, under))
-    return above / below if above and below else None
+    over, under = (fastest(figures, case) if name == FRAMEWORK else name for name in (over, under))
+    if (ratio := figures.ratio((case, over), (case, under))) is not None:
+        return ratio
+    row = figures.cells.get(case, {})
+    figure, more_than = figures.figure(case, under), row[over].more_than if over in row else None
+    return more_than / figure if more_than and figure else None
 
 
-def figure(figures: Figures, case: str, client: str) -> float | None:
-    """A client's; of the fastest framework a lower bound, where there is no more."""
-    if client != FRAMEWORK:
-        return figures.figure(case, client)
+def fastest(figures: Figures, case: str) -> str:
+    """The framework with the least figure, or the least lower bound; empty where there is none."""
     frameworks = {row.name for row in CLIENTS if row.is_framework}
-    cells = [cell for name, cell in figures.cells.get(case, {}).items() if name in frameworks]
-    return min(filter(None, (cell.figure() or cell.more_than for cell in cells)), default=None)
+    told = {
+        name: figure
+        for name, cell in figures.cells.get(case, {}).items()
+        if name in frameworks and (figure := cell.figure() or cell.more_than)
+    }
+    return min(told, key=told.__getitem__, default="")
 
 
 def at_most(what: str, cases: str, over: str, bounds: dict[str, float]) -> Iterable[Target]:

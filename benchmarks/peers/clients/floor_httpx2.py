@@ -1,4 +1,4 @@
-"""The floor of the stock HTTP stack, which the SDK and agentcore use too: a bare httpx2 client."""
+"""A bare httpx2 client, which the SDK uses too; agentcore uses what lies beneath it."""
 
 from contextlib import asynccontextmanager
 
