@@ -625,3 +625,32 @@ async def test_an_endpoint_keeps_its_connection_while_another_is_asked() -> None
                     pass
     for gateway in (one, two):
         assert [request.connection for request in gateway.requests] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\n", "Error code: 404 - nothing here"),
+        (b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /v2\r\n", "Error code: 307"),
+    ],
+)
+async def test_a_look_up_that_is_refused_says_how(head: bytes, said: str) -> None:
+    body = b'{"error": {"message": "nothing here"}}'
+
+    async def serve(client: anyio.abc.SocketStream) -> None:
+        async with client:
+            await client.receive()
+            await client.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+
+    async with serving_by(serve) as url, Client() as client:
+        with pytest.raises(RequestFailed) as failed:
+            await client.get(f"{url}/models", headers={}, max_bytes=1_000)
+    assert str(failed.value.__cause__).startswith(said)
+
+
+async def test_an_address_of_another_kind_is_refused_in_words() -> None:
+    async with Client(fast=False) as client:
+        with pytest.raises(RequestFailed) as failed:
+            await client.get("ftp://user:secret@a.test/models", headers={}, max_bytes=1_000)
+    assert "http:// or https://" in str(failed.value.__cause__)
+    assert "secret" not in str(failed.value.__cause__)
