@@ -398,12 +398,30 @@ class SqliteStore(SqlStore):
     def _set_modes(self, connection: sqlite3.Connection) -> None:
         # What a large transaction has made of the write-ahead log is given back afterwards.
         connection.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = self._write_ahead(connection)
         if mode != "wal":
             raise JournalError(
                 f"{self.path}: no write-ahead log can be kept here, the mode is {mode!r}. Put the "
                 "journal on a local disk"
             )
+
+    def _write_ahead(self, connection: sqlite3.Connection) -> str:
+        """The journal mode, once it was asked to be `wal`.
+
+        Where two make a file at once, SQLite refuses one of them at once, however long it is told
+        to wait: each holds what the other needs.
+        """
+        give_up_at = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return mode
 
     @staticmethod
     def _create_tables(connection: sqlite3.Connection) -> None:

@@ -708,3 +708,17 @@ def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
 
 async def no_wait(seconds: float) -> None:
     """Waits are decided, not slept."""
+
+
+def test_a_file_may_be_made_by_several_at_once(tmp_path: Path) -> None:
+    """SQLite lets one of them fail in one of a hundred files, without the wait that it was told."""
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(120):
+            path, together = tmp_path / f"{number}.db", threading.Barrier(4)
+
+            def enter(name: int, path: Path = path, together: threading.Barrier = together) -> str:
+                with closing(SqliteStore(path)) as store:
+                    together.wait()
+                    return store.submit(new(f"run-{name}")).id
+
+            assert len(set(threads.map(enter, range(4)))) == 4
