@@ -93,8 +93,6 @@ class _Body(httpx2.AsyncByteStream):
                     await self.pause(step.seconds)
                 case Reset():
                     self._over(whole=False)
-                    if self._reply.status is None:
-                        raise httpx2.ReadError("")  # here the HTTP stack hides the cause
                     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
                     raise httpx2.ReadError("") from reset
                 case Close():
