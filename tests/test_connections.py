@@ -131,7 +131,7 @@ async def test_what_lay_ready_for_long_is_closed(
 async def test_what_lay_ready_for_long_is_closed_while_others_are_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agentcore.connections.KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("agentcore.connections.KEEP_ALIVE_SECONDS", 1.0)
     async with (
         Gateway(respond=lambda _: DONE) as one,
         Gateway(respond=lambda _: DONE) as two,
@@ -139,7 +139,7 @@ async def test_what_lay_ready_for_long_is_closed_while_others_are_asked(
     ):
         for gateway in (one, two, two, two, two):
             await client.get(f"{gateway.base_url}/models", headers={}, max_bytes=100_000)
-            await anyio.sleep(0.1)
+            await anyio.sleep(0.4)
         assert sockets_to(one) == []
         assert len(sockets_to(two)) == 1
         assert numbers(two) == [1, 1, 1, 1]

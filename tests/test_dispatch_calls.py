@@ -333,7 +333,7 @@ async def test_a_call_that_waited_for_a_thread_when_the_run_was_cancelled_did_no
     )
     message = AssistantMessage(tool_calls=calls)
     try:
-        with anyio.move_on_after(0.2):
+        with anyio.move_on_after(0.5):
             await here.dispatch(message, None, RECORD)
     finally:
         may_end.set()

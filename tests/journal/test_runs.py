@@ -115,7 +115,7 @@ async def test_a_run_that_failed_goes_on_when_it_is_run_again(tmp_path: Path, st
 async def test_two_cannot_drive_one_run(tmp_path: Path, story: Story) -> None:
     async with anyio.create_task_group() as tasks:
         first = driving(tasks, agent_of(tmp_path, hanging(story)))
-        await anyio.sleep(0.1)
+        await it_runs(agent_of(tmp_path, story))
         for again in (agent_of(tmp_path, story), agent_of(tmp_path, story)):
             with pytest.raises(RunBusy, match=RUN_ID):
                 await again.run(PROMPT, run_id=RUN_ID)
@@ -163,7 +163,7 @@ async def test_a_run_is_cancelled_by_another_agent(tmp_path: Path, story: Story)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
-        await anyio.sleep(0.1)
+        await it_runs(other)
         await other.cancel(RUN_ID, "changed my mind")
     assert (await other.get_run(RUN_ID).info()).state == "cancelled"
     with pytest.raises(RunError, match="changed my mind"):
@@ -325,7 +325,7 @@ async def test_who_watches_from_a_row_that_is_not_there_yet_waits_for_it(tmp_pat
         "m", adapter=Local(base_url="http://one.test/v1"), journal=Counting(tmp_path / "runs.db")
     )
     run = await agent.submit("Go.", run_id="a")
-    with anyio.move_on_after(0.2):
+    with anyio.move_on_after(1.0):
         async for event in run.events(after=7):
             raise AssertionError(event)
     assert len(reads) == 2
@@ -449,6 +449,12 @@ def driving(tasks: TaskGroup, agent: Agent) -> anyio.CancelScope:
 
     tasks.start_soon(run)
     return scope
+
+
+async def it_runs(agent: Agent) -> None:
+    with anyio.fail_after(20):
+        while [one.state for one in await agent.runs()] != ["running"]:  # noqa: ASYNC110 nobody tells
+            await anyio.sleep(0.01)
 
 
 async def leave_in_the_middle(workspace: Path, story: Story, *, size_bytes: int = 100) -> None:

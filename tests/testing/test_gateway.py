@@ -89,7 +89,7 @@ def request_bytes() -> bytes:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    with anyio.fail_after(5.0):
+    with anyio.fail_after(10.0):
         while not is_so():  # noqa: ASYNC110 - a server tells nobody what it has written down
             await anyio.sleep(0.005)
 
@@ -535,11 +535,11 @@ async def test_requests_that_overlap_have_no_wait_between_them() -> None:
 async def test_a_client_that_leaves_in_a_pause_has_hung_up(head_delay: float) -> None:
     silent = Reply(steps=(COMMENT, Pause(9.0)), head_delay=head_delay)
     async with Gateway(respond=lambda _: silent) as gateway:
-        with anyio.move_on_after(0.1):
+        with anyio.move_on_after(0.5):
             await ask(gateway)
         left = anyio.current_time()
         await until(lambda: gateway.last.ended_at is not None)
-        assert anyio.current_time() - left < 1.0
+        assert anyio.current_time() - left < 5.0
     assert gateway.last.hung_up
     assert gateway.last.sent == (b"" if head_delay else COMMENT.data)
 
@@ -576,7 +576,7 @@ async def test_a_request_that_comes_early_shortens_no_pause() -> None:
         await connection.send(request_bytes())
         await anyio.sleep(0.02)
         await connection.send(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
-        with anyio.fail_after(2.0):
+        with anyio.fail_after(10.0):
             while b'"gpt"' not in received:
                 received += await connection.receive()
     first, models = gateway.requests

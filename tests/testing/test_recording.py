@@ -303,7 +303,7 @@ async def test_an_ending_is_told_apart_and_played_alike(
     tmp_path: Path, ending: Ending, end: str, played: Ending
 ) -> None:
     path = tmp_path / "exchange.jsonl"
-    clocks = Clocks(first_event=0.4, text=0.4)
+    clocks = Clocks(first_event=1.0, text=1.0)
     replies = [broken_after(GOOD, len(GOOD.body) - 200, ending), GOOD]
     recorded = await run(replies, tmp_path, to=path, clocks=clocks)
     assert ends_of(path) == [end, "clean"]
@@ -328,7 +328,7 @@ async def test_a_request_without_a_response_is_played_alike(
     tmp_path: Path, reply: Reply, end: str
 ) -> None:
     path = tmp_path / "exchange.jsonl"
-    clocks = Clocks(first_byte=0.4, transport=0.4)
+    clocks = Clocks(first_byte=1.0, transport=1.0)
     recorded = await run([reply, GOOD], tmp_path, to=path, clocks=clocks)
     assert ends_of(path) == [end, "clean"]
     again = await run(load_recording(path), tmp_path, clocks=clocks)
@@ -357,7 +357,7 @@ async def test_a_client_whose_own_time_is_up_has_left(tmp_path: Path) -> None:
     path = tmp_path / "exchange.jsonl"
     async with Gateway() as gateway:
         gateway.play(Reply(steps=(Send(b": ping\n\n"), Pause(9.0))), no_response(after=9.0))
-        async with httpx2.AsyncClient(transport=RecordingTransport(path), timeout=0.3) as client:
+        async with httpx2.AsyncClient(transport=RecordingTransport(path), timeout=1.0) as client:
             for _ in range(2):
                 with pytest.raises(httpx2.ReadTimeout):
                     await client.post(f"{gateway.base_url}/chat/completions", json={"model": "m"})
@@ -366,8 +366,8 @@ async def test_a_client_whose_own_time_is_up_has_left(tmp_path: Path) -> None:
 
 async def test_a_run_that_is_cancelled_ends_its_exchange(tmp_path: Path) -> None:
     path = tmp_path / "exchange.jsonl"
-    with anyio.move_on_after(0.4):
-        await run([stream(Answer(text="Slow."), pace=0.3)], tmp_path, to=path)
+    with anyio.move_on_after(1.0):
+        await run([stream(Answer(text="Slow."), pace=2.0)], tmp_path, to=path)
     assert ends_of(path) == ["abandoned"]
 
 

