@@ -211,12 +211,9 @@ class Attempt:
             if accumulator.done or accumulator.error is not None:
                 return
             look_at = now + _LOOK_SECONDS if self.on_block is None else -math.inf
-        for name, data in decoder.finish():
-            unframed = None
-            # What the end cut in two is no error of the endpoint's: the body just ended.
-            if data == DONE or not isinstance(json_value(data), InStreamError):
-                silence.bytes_came(clock(), self._feed([(name, data)]))
-        if unframed:
+        rest = decoder.finish()
+        self._feed_rest(rest)
+        if unframed and not rest:
             self._feed_whole(b"".join(unframed))
 
     def _feed(self, events: Iterable[ServerSentEvent]) -> Phase | None:
@@ -227,6 +224,13 @@ class Attempt:
             for said in decode(event):
                 phase = feed(said) or phase
         return phase
+
+    def _feed_rest(self, events: Iterable[ServerSentEvent]) -> None:
+        """What the end of the body left: whole but for its blank line, or cut in two."""
+        for name, data in events:
+            # What the end cut in two is no error of the endpoint's: the body just ended.
+            if data == DONE or not isinstance(json_value(data), InStreamError):
+                self.silence.bytes_came(self.clock(), self._feed([(name, data)]))
 
     def _feed_whole(self, body: bytes) -> None:
         """A body that was no stream: a plain answer, an error as JSON, a page of HTML, nothing."""
