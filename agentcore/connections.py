@@ -189,9 +189,12 @@ async def sent(
 
     # `HttpcoreTransport`, unnamed here: the extra `fast` does without it, and without its import.
     if not isinstance(http, httpx2.AsyncClient) and not hasattr(http, "handle_async_request"):
-        return await http.send(
+        response = await http.send(
             method, url, headers=headers, content=content, connect_seconds=connect_seconds
         )
+        if not response.is_success:  # whoever reads a refusal may ask what was refused
+            response.request = httpx2.Request(method, url, headers=headers, content=content)
+        return response
     timeout = {"connect": connect_seconds, "read": None, "write": None, "pool": None}
     request = httpx2.Request(
         method, url, headers=headers, content=content, extensions={"timeout": timeout}

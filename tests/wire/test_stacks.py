@@ -20,7 +20,7 @@ import pytest
 
 from agentcore import Agent, ConfigurationError, Local, RunError
 from agentcore.classification import classify
-from agentcore.client import Client, RequestFailed
+from agentcore.client import Client, RequestFailed, StatusError
 from agentcore.clocks import Clocks
 from agentcore.connections import Connections
 from agentcore.events import AttemptCut, RunEvent, TextReceived
@@ -296,6 +296,26 @@ async def test_a_connection_that_never_opens_is_a_timeout() -> None:
         for one in waiting:
             one.close()
     assert (got.ending, got.status) == ("timeout", None)
+
+
+async def test_a_refusal_knows_what_was_refused() -> None:
+    async with (
+        serving(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n") as server,
+        Client() as client,
+    ):
+        with pytest.raises(RequestFailed) as caught:
+            async with client.send(
+                wire(), adapter=Local(base_url=server.url), key="", clocks=Clocks()
+            ):
+                pass
+    refusal = caught.value.__cause__
+    assert isinstance(refusal, StatusError)
+    request = refusal.response.request
+    assert (request.method, str(request.url), request.content) == (
+        "POST",
+        f"{server.url}/chat/completions",
+        b'{"a":1}',
+    )
 
 
 async def test_a_refusal_keeps_its_status_when_its_body_is_cut() -> None:
