@@ -26,6 +26,8 @@ Measurement: TypeAlias = Callable[[Any, int], Awaitable[float]]
 
 LIMIT = 60.0
 """Seconds of CPU for one measurement. What takes longer is told as "more than"."""
+MOST_CALLS = 10
+"""Of a tenth of what `tool` sends, so that both take alike long."""
 HISTORY = 1_000
 """Messages of the conversation in `history`."""
 
@@ -87,6 +89,17 @@ async def tool(client: Any, size: int) -> float:
     return await timed(client.tool(f"tool {size}", None), streams.file_text(size))
 
 
+async def tool_again(client: Any, size: int) -> float:
+    """The mean of such calls, until a second has gone into them.
+
+    A machine that others use changes its speed within one: a tenth of it says little.
+    """
+    calls: list[float] = []
+    while len(calls) < MOST_CALLS and sum(calls) < 1.0:
+        calls.append(await tool(client, size))
+    return sum(calls) / len(calls)
+
+
 async def tool_paced(client: Any, size: int) -> float:
     return await timed(client.tool(f"tool-paced {size}", None), streams.file_text(size))
 
@@ -130,7 +143,7 @@ CASES = (
     Case("text", "text", text, 20_000, 2_000, 200, "delta"),
     Case("mixed", "text", mixed, 20_000, 2_000, 200, "delta"),
     Case("tool", "tool", tool, 50_000, 5_000, 200, "delta", group="growth"),
-    Case("tool-tenth", "tool", tool, 5_000, 500, 200, "delta", group="growth"),
+    Case("tool-tenth", "tool", tool_again, 5_000, 500, 200, "delta", group="growth"),
     Case("tool-paced", "tool", tool_paced, 1_000, 200, 50, "delta", paced=True),
     Case("one-turn", "text", one_turn, 100, 20, 5, "request"),
     Case("loop", "loop", loop, 200, 20, 5, "turn"),
