@@ -41,6 +41,28 @@ def test_a_client_that_loses_a_character_fails() -> None:
     assert "what was sent did not arrive: 8 characters of 9" in ran.stderr
 
 
+def test_the_yardsticks_own_work_is_not_counted() -> None:
+    program = """
+import time
+from benchmarks.peers.yardstick import YARDSTICK
+def spin(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until: pass
+with YARDSTICK:
+    whole, used = time.process_time(), YARDSTICK.used()
+    spin(0.3)
+    used, whole = YARDSTICK.used() - used, time.process_time() - whole
+measured = len(YARDSTICK._speeds)
+assert 0 < used < whole, (used, whole)
+assert measured > 10, measured
+assert YARDSTICK.speed > 0
+spin(0.1)
+assert len(YARDSTICK._speeds) == measured
+"""
+    ran = run("-c", program)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_a_ratio_is_taken_within_rounds() -> None:
     program = """
 from benchmarks.peers.figures import Cell, Figures

@@ -14,12 +14,12 @@ the call each client sends the tool's result and reads the short answer to it, a
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from benchmarks.peers import streams
+from benchmarks.peers.yardstick import YARDSTICK
 
 Measurement: TypeAlias = Callable[[Any, int], Awaitable[float]]
 """Of a client and a size: seconds of CPU. It raises where the result is not what was sent."""
@@ -61,9 +61,9 @@ class Case:
 
 async def timed(work: Awaitable[str], expected: str) -> float:
     """CPU of this process, user and system, until the work is done; what it gives is checked."""
-    started = time.process_time()
+    started = YARDSTICK.used()
     received = await work
-    seconds = time.process_time() - started
+    seconds = YARDSTICK.used() - started
     check(received, expected)
     return seconds
 

@@ -14,11 +14,12 @@ import resource
 import sys
 import time
 import tracemalloc
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 from benchmarks.peers import streams
 from benchmarks.peers.cases import CASES, LIMIT, Case, NotMeasured, check
+from benchmarks.peers.yardstick import YARDSTICK
 
 SLEEPS = 0.8
 """Of a paced stream at least this share of the events must have come while the client slept."""
@@ -42,7 +43,7 @@ async def measured(
 
 
 async def cpu(client: Any, case: Case, size: int, watch: AbstractContextManager[object]) -> float:
-    """Microseconds of CPU for one of what the case counts."""
+    """Microseconds of CPU, at the machine's usual speed, for one of what the case counts."""
     await case.run(client, min(case.warm, size))
     gc.collect()
     give_up_after(LIMIT)
@@ -52,7 +53,7 @@ async def cpu(client: Any, case: Case, size: int, watch: AbstractContextManager[
     slept = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - slept
     if case.paced and slept < SLEEPS * size:
         raise NotMeasured(f"the pace was lost: {slept:,} sleeps in {size:,} events")
-    return seconds / size * 1e6
+    return seconds * YARDSTICK.speed / size * 1e6
 
 
 def give_up_after(seconds: float) -> None:
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--profile", metavar="FILE", help="write a profile; the figure is void")
     options = parser.parse_args()
     profile = cProfile.Profile(time.process_time) if options.profile else None
-    watch = profile or nullcontext()
+    watch = profile or YARDSTICK
     outcome = asyncio.run(
         measured(options.module, options.case, options.size, options.base_url, watch)
     )
