@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 import tracemalloc
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from benchmarks.peers import streams
@@ -86,9 +86,10 @@ def main() -> None:
     parser.add_argument("size", type=int)
     parser.add_argument("base_url")
     parser.add_argument("--profile", metavar="FILE", help="write a profile; the figure is void")
+    parser.add_argument("--bare", action="store_true", help="no yardstick: to count instructions")
     options = parser.parse_args()
     profile = cProfile.Profile(time.process_time) if options.profile else None
-    watch = profile or YARDSTICK
+    watch = profile or (nullcontext() if options.bare else YARDSTICK)
     outcome = asyncio.run(
         measured(options.module, options.case, options.size, options.base_url, watch)
     )
