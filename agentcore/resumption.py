@@ -30,6 +30,9 @@ def resume(store: DraftStore, tool: Tool, fields: JsonObject) -> tuple[JsonObjec
         return own, None
     draft = store.read(draft_id)
     own[tool.draft] = draft.text + text_after(draft, text, start_line)
+    if "start_line" in tool.own_parameters and draft.fields.get("start_line") is not None:
+        # The place that was stated for the whole text is checked as if it had come in one call.
+        own["start_line"] = draft.fields["start_line"]
     return own, draft
 
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentcore import RunResult
@@ -107,6 +107,8 @@ def test_a_run_that_is_killed_at_any_row_ends_as_if_it_had_not_been(
     mails=st.integers(1, 3),
     cuts=st.dictionaries(st.integers(1, 6), st.integers(0, 40_000), max_size=4),
 )
+# An append at a wrong line that was cut, and resumed in another process, made a gap.
+@example(lines=141, temperament=Temperament.FORGETS, mails=1, cuts={2: 11_797})
 def test_whatever_the_run_is(
     lines: int, temperament: Temperament, mails: int, cuts: dict[int, int]
 ) -> None:

@@ -881,6 +881,40 @@ def test_cut_again_while_it_is_resumed(tmp_path: Path) -> None:
     assert played.result.drafts == ()
 
 
+# The place that was stated was forgotten, and the file had a gap that nobody saw.
+def test_what_was_cut_at_a_wrong_line_is_refused_when_it_is_resumed_too(tmp_path: Path) -> None:
+    def append(content: str, number: int, **fields: JsonValue) -> Answer:
+        made = arguments(content, mode="append", **fields)
+        return Answer(calls=(Call(name="write_file", arguments=made, id=f"call_{number:04d}"),))
+
+    def respond(request: RecordedRequest) -> Reply | Answer:
+        match request.number:
+            case 1:
+                first = arguments("".join(LINES[:5]), mode="create")
+                return Answer(calls=(Call(name="write_file", arguments=first),))
+            case 2:
+                ahead = stream(append("".join(LINES[8:]), 2, start_line=9), piece=PIECE)
+                return cut(ahead, at=after_line(40), by=RESET)
+            case 3:
+                rest = "".join(LINES[48:])
+                return append(rest, 3, resume=the_draft(tmp_path), start_line=41)
+            case 4:
+                return append("".join(LINES[5:8]), 4, start_line=6)
+            case 5:
+                rest = "".join(LINES[48:])
+                return append(rest, 5, resume=the_draft(tmp_path), start_line=41)
+            case _:
+                return Answer(text="Done.")
+
+    played = play(tmp_path, respond)
+
+    assert played.last_result(3).startswith(
+        "plan.md has 5 lines, so an append begins at line 6, not at 9. Nothing was written."
+    )
+    assert (tmp_path / "plan.md").read_text() == NOTE
+    assert played.result.drafts == ()
+
+
 # It ended the run with an exception of ours.
 def test_cut_while_it_is_resumed_at_a_wrong_line(tmp_path: Path) -> None:
     rest = "".join(LINES[20:55])
