@@ -2,8 +2,8 @@
 
 A machine that others use too changes its speed by a half within seconds, and CPU time with it. So
 a fixed piece of work is done and timed again and again in the process that is measured, every 10 ms
-of its CPU: what is measured beside it is told in pieces of that work. The same client's figures
-then differ by 2 to 8 % from round to round, and by 13 to 22 % without.
+of its CPU: what is measured beside it is told in pieces of that work. Single calls of one client
+then differ by 2 to 8 % (standard deviation), and by 13 to 22 % without.
 """
 
 import signal
